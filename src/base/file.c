@@ -1,0 +1,191 @@
+/* file.c -- files, folders, fsync and kernel locks. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+static void close_fd(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+}
+
+bool k2_file_read(const char *path, int64_t max_bytes, struct k2_buf *buf, struct k2_err *err) {
+    K2_AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st))
+        return k2_err_sys(err, "read %s", path);
+    if (S_ISDIR(st.st_mode))
+        return k2_err_set(err, K2_INVALID, "%s is a folder, not a file", path);
+    if (st.st_size > max_bytes)
+        return k2_err_set(err, K2_LIMIT, "%s has %lld bytes, more than the limit of %lld", path,
+                          (long long)st.st_size, (long long)max_bytes);
+    for (;;) {
+        char *at = k2_buf_reserve(buf, 65536);
+        ssize_t got = read(fd, at, 65536);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return k2_err_sys(err, "read %s", path);
+        if (got == 0)
+            return true;
+        buf->len += (size_t)got;
+        if ((int64_t)buf->len > max_bytes)
+            return k2_err_set(err, K2_LIMIT, "%s is longer than %lld bytes", path,
+                              (long long)max_bytes);
+    }
+}
+
+bool k2_fd_write(int fd, const void *bytes, size_t len, struct k2_err *err) {
+    const char *p = bytes;
+    while (len) {
+        ssize_t put = write(fd, p, len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return k2_err_sys(err, "write");
+        p += put, len -= (size_t)put;
+    }
+    return true;
+}
+
+bool k2_fd_read_at(int fd, void *bytes, size_t len, int64_t offset, struct k2_err *err) {
+    char *p = bytes;
+    while (len) {
+        ssize_t got = pread(fd, p, len, offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return k2_err_sys(err, "read");
+        if (got == 0)
+            return k2_err_set(err, K2_CORRUPT, "file ends %zu bytes too early", len);
+        p += got, len -= (size_t)got, offset += got;
+    }
+    return true;
+}
+
+bool k2_dir_sync_parent(const char *path, struct k2_err *err) {
+    struct k2_buf dir = {0};
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        k2_buf_text(&dir, ".");
+    else
+        k2_buf_append(&dir, path, slash == path ? 1 : (size_t)(slash - path));
+    K2_AUTO(close_fd) int fd = open(k2_buf_cstr(&dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (!ok)
+        k2_err_sys(err, "fsync folder %s", dir.ptr);
+    k2_buf_done(&dir);
+    return ok;
+}
+
+static bool write_synced(const char *path, struct k2_str bytes, struct k2_err *err) {
+    K2_AUTO(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return k2_err_sys(err, "create %s", path);
+    if (!k2_fd_write(fd, bytes.ptr, bytes.len, err))
+        return k2_err_wrap(err, "%s", path);
+    if (fsync(fd))
+        return k2_err_sys(err, "fsync %s", path);
+    return true;
+}
+
+bool k2_file_replace(const char *path, struct k2_str bytes, struct k2_err *err) {
+    struct k2_buf temp = {0};
+    k2_buf_printf(&temp, "%s.%d.tmp", path, (int)getpid());
+    bool ok = write_synced(temp.ptr, bytes, err);
+    if (ok && rename(temp.ptr, path))
+        ok = k2_err_sys(err, "rename to %s", path);
+    if (!ok)
+        unlink(temp.ptr);
+    k2_buf_done(&temp);
+    return ok && k2_dir_sync_parent(path, err);
+}
+
+bool k2_dir_make(const char *path, struct k2_err *err) {
+    char *copy = k2_strdup(path);
+    bool ok = true;
+    for (char *p = copy + 1; ok; p++) {
+        bool last = *p == 0;
+        if (*p != '/' && !last)
+            continue;
+        *p = 0;
+        if (mkdir(copy, 0755) && errno != EEXIST)
+            ok = k2_err_sys(err, "make folder %s", copy);
+        if (last)
+            break;
+        *p = '/';
+    }
+    struct stat st;
+    if (ok && (stat(path, &st) || !S_ISDIR(st.st_mode)))
+        ok = k2_err_set(err, K2_IO, "%s is there but is not a folder", path);
+    k2_free(copy);
+    return ok;
+}
+
+bool k2_path_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+bool k2_path_remove(const char *path, struct k2_err *err) {
+    if (nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
+        return k2_err_sys(err, "remove %s", path);
+    return true;
+}
+
+static void read_holder(int fd, struct k2_buf *holder) {
+    char *at = k2_buf_reserve(holder, 256);
+    ssize_t got = pread(fd, at, 256, 0);
+    if (got > 0)
+        holder->len += (size_t)got;
+    while (holder->len && holder->ptr[holder->len - 1] == '\n')
+        holder->len--;
+}
+
+/* Open file description locks: freed by death, and not by closing some other descriptor. */
+bool k2_lock_try(const char *path, const char *text, struct k2_lock *lock, bool *ret_taken,
+                 struct k2_buf *holder, struct k2_err *err) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return k2_err_sys(err, "open lock %s", path);
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &range) == 0) {
+        size_t len = strlen(text);
+        bool ok = ftruncate(fd, 0) == 0 && pwrite(fd, text, len, 0) == (ssize_t)len;
+        if (!ok) {
+            k2_err_sys(err, "write lock %s", path);
+            close(fd);
+            return false;
+        }
+        lock->fd = fd;
+        *ret_taken = true;
+        return true;
+    }
+    bool busy = errno == EAGAIN || errno == EACCES;
+    if (!busy)
+        k2_err_sys(err, "lock %s", path);
+    else if (holder)
+        read_holder(fd, holder);
+    close(fd);
+    lock->fd = -1;
+    *ret_taken = false;
+    return busy;
+}
+
+void k2_lock_release(struct k2_lock *lock) {
+    if (lock->fd >= 0)
+        close(lock->fd);
+    lock->fd = -1;
+}

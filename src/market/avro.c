@@ -1,0 +1,221 @@
+/* avro.c -- rows of a batch to Avro binary and back (Avro 1.11 specification, "Binary encoding").
+ */
+#include "market/avro.h"
+
+#include "base/alloc.h"
+#include "market/avro_plan.h"
+
+/* The fields of K2's own records in wire order. A test holds it against the schema table. */
+static const int8_t trade_wire[] = {K2_TRADE_ID,
+                                    K2_TRADE_SYMBOL,
+                                    K2_TRADE_EXCHANGE,
+                                    K2_TRADE_ASSET_CLASS,
+                                    K2_TRADE_TIMESTAMP,
+                                    K2_TRADE_PRICE,
+                                    K2_TRADE_QUANTITY,
+                                    K2_TRADE_CURRENCY,
+                                    K2_TRADE_SIDE,
+                                    K2_TRADE_CONDITIONS,
+                                    K2_TRADE_SOURCE_SEQUENCE,
+                                    K2_TRADE_INGESTION,
+                                    K2_TRADE_PLATFORM_SEQUENCE,
+                                    K2_TRADE_VENDOR_DATA,
+                                    K2_TRADE_NANOS,
+                                    K2_TRADE_FLAGS};
+static const int8_t quote_wire[] = {K2_QUOTE_ID,
+                                    K2_QUOTE_SYMBOL,
+                                    K2_QUOTE_EXCHANGE,
+                                    K2_QUOTE_ASSET_CLASS,
+                                    K2_QUOTE_TIMESTAMP,
+                                    K2_QUOTE_BID_PRICE,
+                                    K2_QUOTE_BID_QUANTITY,
+                                    K2_QUOTE_ASK_PRICE,
+                                    K2_QUOTE_ASK_QUANTITY,
+                                    K2_QUOTE_CURRENCY,
+                                    K2_QUOTE_SOURCE_SEQUENCE,
+                                    K2_QUOTE_INGESTION,
+                                    K2_QUOTE_PLATFORM_SEQUENCE,
+                                    K2_QUOTE_VENDOR_DATA,
+                                    K2_QUOTE_NANOS,
+                                    K2_QUOTE_FLAGS};
+static const int8_t reference_wire[] = {
+    K2_REFERENCE_COMPANY_ID,        K2_REFERENCE_SYMBOL,          K2_REFERENCE_EXCHANGE,
+    K2_REFERENCE_ASSET_CLASS,       K2_REFERENCE_COMPANY_NAME,    K2_REFERENCE_ISIN,
+    K2_REFERENCE_CURRENCY,          K2_REFERENCE_LISTING_DATE,    K2_REFERENCE_DELISTING_DATE,
+    K2_REFERENCE_IS_ACTIVE,         K2_REFERENCE_INGESTION,       K2_REFERENCE_VENDOR_DATA,
+    K2_REFERENCE_PLATFORM_SEQUENCE, K2_REFERENCE_MAY_BE_NEGATIVE, K2_REFERENCE_TIER};
+static const int8_t event_wire[] = {K2_EVENT_TYPE,  K2_EVENT_SOURCE,     K2_EVENT_IDENTITY,
+                                    K2_EVENT_STAGE, K2_EVENT_ERROR_CODE, K2_EVENT_ERROR,
+                                    K2_EVENT_RAW,   K2_EVENT_INGESTION};
+static const struct {
+    const int8_t *columns;
+    int count;
+} wires[K2_KIND_COUNT] = {
+    [K2_TRADE] = {trade_wire, K2_COUNT(trade_wire)},
+    [K2_QUOTE] = {quote_wire, K2_COUNT(quote_wire)},
+    [K2_REFERENCE] = {reference_wire, K2_COUNT(reference_wire)},
+    [K2_EVENT] = {event_wire, K2_COUNT(event_wire)},
+};
+
+/* ---- encoding ---- */
+
+static char *put_long(char *p, int64_t value) {
+    uint64_t v = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+    for (; v >= 128; v >>= 7)
+        *p++ = (char)(v | 128);
+    *p++ = (char)v;
+    return p;
+}
+
+static char *put_bytes(char *p, struct k2_str s) {
+    p = put_long(p, (int64_t)s.len);
+    if (s.len)
+        memcpy(p, s.ptr, s.len);
+    return p + s.len;
+}
+
+/* Decimal: unscaled two's complement, big endian, as few bytes as hold it. */
+static char *put_decimal(char *p, int64_t value) {
+    int bytes = (64 - __builtin_clrsbll(value) + 7) / 8;
+    uint64_t wire = __builtin_bswap64((uint64_t)value << (64 - bytes * 8));
+    *p++ = (char)(bytes << 1);
+    memcpy(p, &wire, 8);
+    return p + bytes;
+}
+
+static char *put_flags(char *p, uint32_t flags, const char *const *names) {
+    if (flags) {
+        p = put_long(p, __builtin_popcount(flags));
+        for (; flags; flags &= flags - 1)
+            p = put_bytes(p, k2_str_of(names[__builtin_ctz(flags)]));
+    }
+    *p++ = 0;
+    return p;
+}
+
+static size_t flags_bytes(const char *const *names) {
+    size_t total = 12;
+    for (int i = 0; names[i]; i++)
+        total += strlen(names[i]) + 1;
+    return total;
+}
+
+/* An upper bound of the bytes of one value. */
+static size_t value_bytes(const struct k2_batch *batch, int column, uint32_t row) {
+    switch (batch->schema->columns[column].type) {
+    case K2_SYMBOL: return k2_batch_text(batch, column, row).len + 6;
+    case K2_STRING:
+    case K2_BINARY:
+    case K2_LIST:
+    case K2_MAP: return (size_t)batch->col[column].span[row].len + 7;
+    case K2_FLAGS: return flags_bytes(batch->schema->columns[column].names);
+    default: return 18;
+    }
+}
+
+static char *put_value(char *p, const struct k2_batch *batch, int column, uint32_t row) {
+    const struct k2_column *c = &batch->schema->columns[column];
+    const struct k2_vector *v = &batch->col[column];
+    switch (c->type) {
+    case K2_INT32: return put_long(p, v->i32[row]);
+    case K2_INT64:
+    case K2_TIMESTAMP: return put_long(p, v->i64[row]);
+    case K2_DECIMAL: return put_decimal(p, v->i64[row]);
+    case K2_ENUM: *p++ = (char)(k2_avro_is_boolean(c) ? v->u8[row] : v->u8[row] << 1); return p;
+    case K2_FLAGS: return put_flags(p, v->u32[row], c->names);
+    case K2_SYMBOL: return put_bytes(p, k2_intern_str(batch->strings, v->u32[row]));
+    case K2_STRING:
+    case K2_BINARY: return put_bytes(p, k2_batch_get(batch, v->span[row]));
+    case K2_LIST:
+    case K2_MAP: {
+        struct k2_str blocks = k2_batch_get(batch, v->span[row]);
+        if (!blocks.len)
+            *p++ = 0;
+        else
+            memcpy(p, blocks.ptr, blocks.len);
+        return p + blocks.len;
+    }
+    }
+    return p;
+}
+
+static char *put_field(char *p, const struct k2_batch *batch, int column, uint32_t row) {
+    const struct k2_column *c = &batch->schema->columns[column];
+    bool is_null = c->is_required ? c->avro_rule == K2_AVRO_NULLABLE && !batch->col[column].i64[row]
+                                  : !batch->col[column].valid[row];
+    if (!c->is_required || c->avro_rule == K2_AVRO_NULLABLE)
+        *p++ = is_null ? 0 : 2;
+    return is_null ? p : put_value(p, batch, column, row);
+}
+
+/* exchange.symbol.number where the number is known here, else empty. */
+static char *put_message_id(char *p, const struct k2_batch *batch, uint32_t row) {
+    if (batch->schema->kind != K2_TRADE && batch->schema->kind != K2_QUOTE) {
+        *p++ = 0;
+        return p;
+    }
+    bool is_trade = batch->schema->kind == K2_TRADE;
+    const struct k2_vector *source =
+        &batch->col[is_trade ? K2_TRADE_SOURCE_SEQUENCE : K2_QUOTE_SOURCE_SEQUENCE];
+    int platform = is_trade ? K2_TRADE_PLATFORM_SEQUENCE : K2_QUOTE_PLATFORM_SEQUENCE;
+    int64_t number = source->valid[row] ? source->i64[row] : batch->col[platform].i64[row];
+    if (number <= 0) {
+        *p++ = 0;
+        return p;
+    }
+    struct k2_str exchange =
+        k2_batch_text(batch, is_trade ? K2_TRADE_EXCHANGE : K2_QUOTE_EXCHANGE, row);
+    struct k2_str symbol = k2_batch_text(batch, is_trade ? K2_TRADE_SYMBOL : K2_QUOTE_SYMBOL, row);
+    char digits[20];
+    size_t count = 0;
+    for (uint64_t n = (uint64_t)number; n; n /= 10)
+        digits[count++] = (char)('0' + n % 10);
+    p = put_long(p, (int64_t)(exchange.len + symbol.len + count + 2));
+    memcpy(p, exchange.ptr, exchange.len);
+    p += exchange.len;
+    *p++ = '.';
+    memcpy(p, symbol.ptr, symbol.len);
+    p += symbol.len;
+    *p++ = '.';
+    while (count)
+        *p++ = digits[--count];
+    return p;
+}
+
+void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_id,
+                    struct k2_buf *out) {
+    const int8_t *wire = wires[batch->schema->kind].columns;
+    int count = wires[batch->schema->kind].count;
+    size_t bound = 64;
+    for (int i = 0; i < count; i++)
+        bound += value_bytes(batch, wire[i], row);
+    if (batch->schema->kind != K2_EVENT)
+        bound += 64 + value_bytes(batch, K2_TRADE_SYMBOL, row) +
+                 value_bytes(batch, K2_TRADE_EXCHANGE, row);
+    char *start = k2_buf_reserve(out, bound), *p = start;
+    uint32_t id = __builtin_bswap32(schema_id);
+    *p++ = 0;
+    memcpy(p, &id, 4);
+    p += 4;
+    if (batch->schema->kind != K2_EVENT)
+        p = put_message_id(p, batch, row);
+    for (int i = 0; i < count; i++)
+        p = put_field(p, batch, wire[i], row);
+    out->len += (size_t)(p - start);
+    K2_DCHECK((size_t)(p - start) <= bound);
+}
+
+bool k2_avro_unframe(struct k2_str value, uint32_t *ret_schema_id, struct k2_str *ret_body) {
+    if (value.len < 5 || value.ptr[0] != 0)
+        return false;
+    uint32_t id;
+    memcpy(&id, value.ptr + 1, 4);
+    *ret_schema_id = __builtin_bswap32(id);
+    *ret_body = (struct k2_str){value.ptr + 5, value.len - 5};
+    return true;
+}
+
+const int8_t *k2_avro_wire(enum k2_kind kind, int *ret_count) {
+    *ret_count = wires[kind].count;
+    return wires[kind].columns;
+}

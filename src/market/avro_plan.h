@@ -1,0 +1,59 @@
+/* avro_plan.h -- a writer's Avro schema as a list of steps. Private to market.
+ *
+ * Each step reads one field of the record: into a column, or over it. Types that are only skipped
+ * keep their shape in a small tree.
+ */
+#ifndef K2_MARKET_AVRO_PLAN_H
+#define K2_MARKET_AVRO_PLAN_H
+
+#include "base/arena.h"
+#include "market/avro.h"
+
+enum k2_avro_kind {
+    K2_AVRO_NULL,
+    K2_AVRO_BOOLEAN,
+    K2_AVRO_INT, /* int and long: the same bytes */
+    K2_AVRO_FLOAT,
+    K2_AVRO_DOUBLE,
+    K2_AVRO_BYTES, /* bytes and string */
+    K2_AVRO_FIXED,
+    K2_AVRO_ENUM,
+    K2_AVRO_ARRAY,
+    K2_AVRO_MAP,
+    K2_AVRO_UNION,
+    K2_AVRO_RECORD,
+};
+
+struct k2_avro_type {
+    enum k2_avro_kind kind;
+    bool is_string;              /* of K2_AVRO_BYTES */
+    bool is_millis;              /* logical type timestamp-millis */
+    int scale;                   /* of a decimal; -1: not one */
+    int64_t size;                /* K2_AVRO_FIXED */
+    int count;                   /* branches, fields, enum symbols */
+    struct k2_avro_type **parts; /* branches or fields; [0] the items of arrays and maps */
+    struct k2_str *names;        /* field names or enum symbols */
+};
+
+struct k2_avro_step {
+    const struct k2_avro_type *type; /* without its null branch */
+    int16_t column;                  /* -1: skip */
+    int16_t null_branch;             /* -1: no union */
+    uint8_t *enum_map;               /* writer's symbol -> K2's, 255: unknown */
+};
+
+struct k2_avro_plan {
+    const struct k2_schema *schema;
+    int step_count;
+    struct k2_avro_step *steps;
+    int missing_count;
+    int16_t missing[K2_COLUMNS_MAX]; /* columns the writer does not know */
+    struct k2_arena arena;
+};
+
+/* True for a column whose two names are false and true: Avro boolean. */
+bool k2_avro_is_boolean(const struct k2_column *column);
+/* The columns of a kind in wire order. */
+const int8_t *k2_avro_wire(enum k2_kind kind, int *ret_count);
+
+#endif

@@ -1,0 +1,332 @@
+/* lane.c -- a lane's life: topics, positions and state at the start, then read, take, commit. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "pipeline/lane.h"
+
+/* ---- tables ---- */
+
+static bool open_table(struct k2_lane *lane, enum k2_kind kind, const struct k2_metadata **ret,
+                       struct k2_err *err) {
+    const struct k2_schema *schema = k2_schema_of(kind);
+    const char *partition = lane->opts->partition
+                                ? lane->opts->partition(lane->opts->settings, schema->table_name)
+                                : NULL;
+    k2_metadata_unref(*ret);
+    *ret = NULL;
+    return k2_lake_create(lane->opts->lake, schema, partition, ret, err) ||
+           k2_err_wrap(err, "open table %s.%s", schema->table_namespace, schema->table_name);
+}
+
+static bool open_tables(struct k2_lane *lane, struct k2_err *err) {
+    return open_table(lane, lane->schema->kind, &lane->main, err) &&
+           open_table(lane, K2_GAP, &lane->gaps, err) &&
+           open_table(lane, K2_GAP_EVENT, &lane->gap_events, err) &&
+           open_table(lane, K2_DEAD_LETTER, &lane->dead, err);
+}
+
+/* ---- topics ---- */
+
+static void free_topic(struct k2_lane_topic *topic) {
+    k2_log_reader_free(topic->reader);
+    for (int i = 0; i < topic->plan_count; i++)
+        k2_avro_plan_free(topic->plans[i].plan);
+    k2_free(topic->parts);
+    k2_free(topic->records);
+    k2_free(topic);
+}
+
+static enum k2_numbering numbering_of(const struct k2_lane *lane, struct k2_str exchange) {
+    int set = lane->opts->numbering ? lane->opts->numbering(lane->opts->settings, exchange) : -1;
+    const struct k2_venue *venue = k2_venue_find(exchange);
+    return set >= 0 ? (enum k2_numbering)set : venue ? venue->numbering : K2_NUMBERING_RISING;
+}
+
+/* The exchange a topic is for: the last part of its name, upper case. */
+static void topic_exchange(const char *topic, char ret_name[K2_TOPIC_MAX]) {
+    const char *dot = strrchr(topic, '.');
+    size_t n = 0;
+    for (const char *p = dot ? dot + 1 : topic; *p && n + 1 < K2_TOPIC_MAX; p++)
+        ret_name[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+    ret_name[n] = 0;
+}
+
+static struct k2_lane_topic *new_topic(struct k2_lane *lane, const struct k2_topic_info *info) {
+    struct k2_lane_topic *topic = k2_new(struct k2_lane_topic);
+    topic->info = *info;
+    char hex[9], exchange[K2_TOPIC_MAX];
+    snprintf(hex, sizeof hex, "%08x", (unsigned)k2_hash64(info->log_id, strlen(info->log_id)));
+    topic->log_code = k2_intern_add(&lane->strings, k2_str_of(hex));
+    topic->name_code = k2_intern_add(&lane->strings, k2_str_of(info->name));
+    topic_exchange(info->name, exchange);
+    topic->exchange_code = UINT32_MAX;
+    topic->venue = k2_venue_find(k2_str_of(exchange));
+    topic->numbering = numbering_of(lane, k2_str_of(exchange));
+    topic->parts = k2_new_array(struct k2_part, (size_t)info->partition_count);
+    topic->records = k2_new_array(struct k2_record, K2_CHUNK);
+    return topic;
+}
+
+/* Where the table stands in one log partition, held against the log (contracts 5.4). */
+static bool find_position(struct k2_lane *lane, struct k2_lane_topic *topic, int p,
+                          const struct k2_log_range *range, struct k2_err *err) {
+    struct k2_part *part = &topic->parts[p];
+    const char *name = topic->info.name;
+    *part = (struct k2_part){0};
+    K2_TRY(k2_position_find(lane->main, name, p, &part->is_known, &part->committed, err));
+    if (!part->is_known) {
+        part->committed = (struct k2_position){.next = range->start};
+        part->needs_state = true;
+    } else if (strcmp(part->committed.log_id, topic->info.log_id) != 0) {
+        return k2_err_set(err, K2_CONFLICT,
+                          "%s/%d: the table stands in log %s, but this topic's log is %s; the log "
+                          "was made anew, or belongs to another home",
+                          name, p, part->committed.log_id, topic->info.log_id);
+    } else if (part->committed.next > range->end) {
+        return k2_err_set(err, K2_CONFLICT,
+                          "%s/%d: the table stands at offset %lld, but the log ends at %lld; "
+                          "records that were committed are gone from the log",
+                          name, p, (long long)part->committed.next, (long long)range->end);
+    }
+    part->next = part->committed.next;
+    part->epoch = part->committed.epoch + 1;
+    return true;
+}
+
+/* Loads the section a position names. *ret_from: where reading must begin so that the records
+ * between the state's offset and the position bring it up to date. */
+static bool load_section(struct k2_lane *lane, uint32_t index, int p, int64_t log_start,
+                         int64_t *ret_from, struct k2_err *err) {
+    struct k2_lane_topic *topic = lane->topics[index];
+    struct k2_part *part = &topic->parts[p];
+    *ret_from = part->committed.next;
+    if (!part->is_known || lane->schema->kind == K2_DEAD_LETTER)
+        return true;
+    struct k2_buf object = {0};
+    char path[128];
+    int64_t offset = 0;
+    struct k2_err why = {0};
+    snprintf(path, sizeof path, "_k2/state/%s", part->committed.state);
+    bool ok = k2_store_get(k2_lake_store(lane->opts->lake), path, &object, &why) &&
+              k2_state_read(k2_buf_view(&object), k2_str_of(topic->info.name), p, index,
+                            &lane->keys, &lane->strings, &lane->settings, &offset, &why);
+    k2_buf_done(&object);
+    if (ok && offset >= log_start && offset <= part->committed.next) {
+        *ret_from = offset;
+        return true;
+    }
+    if (!ok && why.code != K2_NOT_FOUND && why.code != K2_CORRUPT) {
+        *err = why;
+        return k2_err_wrap(err, "read state of %s/%d", topic->info.name, p);
+    }
+    k2_keys_drop(&lane->keys, index, p);
+    part->needs_state = true;
+    lane->rebuilt++;
+    return k2_rebuild_section(lane, index, p, err) ||
+           k2_err_wrap(err, "rebuild state of %s/%d from the tables", topic->info.name, p);
+}
+
+static bool open_topic(struct k2_lane *lane, uint32_t index, struct k2_err *err) {
+    struct k2_lane_topic *topic = lane->topics[index];
+    int count = topic->info.partition_count;
+    struct k2_log_range *ranges = k2_new_array(struct k2_log_range, (size_t)count);
+    int64_t *from = k2_new_array(int64_t, (size_t)count);
+    bool ok = k2_log_ranges(lane->opts->log, topic->info.name, ranges, err);
+    for (int p = 0; ok && p < count; p++)
+        ok = find_position(lane, topic, p, &ranges[p], err) &&
+             load_section(lane, index, p, ranges[p].start, &from[p], err);
+    if (ok) {
+        k2_log_reader_free(topic->reader);
+        topic->reader = k2_log_reader_new(lane->opts->log, topic->info.name, from, err);
+        topic->record_count = topic->record_at = 0;
+        ok = topic->reader != NULL;
+    }
+    k2_free(ranges);
+    k2_free(from);
+    return ok;
+}
+
+static bool is_wanted(const struct k2_lane *lane, const char *name) {
+    if (k2_topic_schema(k2_str_of(name)) != lane->wire)
+        return false;
+    if (!lane->opts->topics)
+        return true;
+    struct k2_str rest = k2_str_of(lane->opts->topics);
+    while (rest.ptr)
+        if (k2_str_is(k2_str_trim(k2_str_split(rest, ',', &rest)), name))
+            return true;
+    return false;
+}
+
+struct finding {
+    struct k2_lane *lane;
+    int found;
+};
+
+static bool find_topic(void *self, const struct k2_topic_info *info) {
+    struct finding *f = self;
+    struct k2_lane *lane = f->lane;
+    if (!is_wanted(lane, info->name))
+        return true;
+    for (int i = 0; i < lane->topic_count; i++)
+        if (strcmp(lane->topics[i]->info.name, info->name) == 0)
+            return true;
+    lane->topics = k2_realloc(lane->topics, (size_t)(lane->topic_count + 1) * sizeof *lane->topics);
+    lane->topics[lane->topic_count++] = new_topic(lane, info);
+    f->found++;
+    return true;
+}
+
+bool k2_lane_find_topics(struct k2_lane *lane, struct k2_err *err) {
+    struct finding f = {lane, 0};
+    lane->topics_checked_ns = k2_monotonic_ns();
+    K2_TRY(k2_log_topics(lane->opts->log, find_topic, &f, err));
+    for (int i = lane->topic_count - f.found; i < lane->topic_count; i++)
+        K2_TRY(open_topic(lane, (uint32_t)i, err));
+    return true;
+}
+
+/* ---- settings ---- */
+
+static bool wanted_settings(struct k2_lane *lane, struct k2_chain_settings *ret,
+                            struct k2_err *err) {
+    const struct k2_pipeline_opts *o = lane->opts;
+    *ret = (struct k2_chain_settings){.future_us = o->future_ms * 1000,
+                                      .price_move_pct = o->price_move_pct,
+                                      .gap_page = o->gap_page,
+                                      .gap_halt = o->gap_halt};
+    const char *table = "reference_data.instruments";
+    const struct k2_metadata *instruments = NULL;
+    K2_TRY(k2_lake_load(o->lake, &table, 1, &instruments, err));
+    if (instruments)
+        ret->reference_snapshot = instruments->current_snapshot_id;
+    k2_metadata_unref(instruments);
+    return true;
+}
+
+/* Between two commits: what is set now becomes what the chain works by, and every log partition's
+ * next commit writes a state object that says so (contracts 3.2). */
+static bool adopt_settings(struct k2_lane *lane, struct k2_err *err) {
+    struct k2_chain_settings now;
+    if (lane->schema->kind == K2_DEAD_LETTER || lane->schema->kind == K2_REFERENCE)
+        return true;
+    K2_TRY(wanted_settings(lane, &now, err));
+    bool is_new_reference = now.reference_snapshot != lane->settings.reference_snapshot;
+    if (memcmp(&now, &lane->settings, sizeof now) == 0)
+        return true;
+    lane->settings = now;
+    for (int t = 0; t < lane->topic_count; t++)
+        for (int p = 0; p < lane->topics[t]->info.partition_count; p++)
+            lane->topics[t]->parts[p].needs_state = true;
+    return !is_new_reference || k2_reference_load(lane, err);
+}
+
+/* ---- life ---- */
+
+bool k2_lane_init(struct k2_lane *lane, const struct k2_pipeline_opts *opts, enum k2_kind kind,
+                  struct k2_err *err) {
+    *lane = (struct k2_lane){.opts = opts,
+                             .schema = k2_schema_of(kind),
+                             .wire = k2_schema_of(kind == K2_DEAD_LETTER ? K2_EVENT : kind)};
+    if (opts->seed)
+        k2_random_seed(&lane->random, opts->seed + kind);
+    else
+        k2_random_seed_os(&lane->random);
+    return open_tables(lane, err) && k2_lane_find_topics(lane, err);
+}
+
+static void make_buffers(struct k2_lane *lane) {
+    k2_window_init(lane);
+    lane->events =
+        lane->wire->kind == K2_EVENT ? k2_batch_new(lane->wire, 1, &lane->strings) : NULL;
+    lane->wanted = k2_new_array(struct k2_wanted, K2_CHUNK);
+    lane->letters = k2_new_array(struct k2_wanted_letter, 2 * K2_CHUNK);
+    lane->order = k2_new_array(uint32_t, lane->window.rows->rows_max);
+}
+
+void k2_lane_done(struct k2_lane *lane) {
+    k2_lookup_close(lane);
+    for (int i = 0; i < lane->topic_count; i++)
+        free_topic(lane->topics[i]);
+    k2_free(lane->topics);
+    k2_window_done(&lane->window);
+    k2_batch_free(lane->events);
+    k2_batch_free(lane->found);
+    k2_free(lane->wanted);
+    k2_free(lane->letters);
+    k2_free(lane->order);
+    k2_free(lane->rank);
+    k2_keys_done(&lane->keys);
+    k2_intern_done(&lane->negatives);
+    k2_intern_done(&lane->strings);
+    k2_metadata_unref(lane->main);
+    k2_metadata_unref(lane->gaps);
+    k2_metadata_unref(lane->gap_events);
+    k2_metadata_unref(lane->dead);
+}
+
+bool k2_lane_reload(struct k2_lane *lane, struct k2_err *err) {
+    if (lane->window.rows)
+        k2_window_clear(&lane->window);
+    lane->wanted_count = lane->letter_count = 0;
+    k2_keys_done(&lane->keys);
+    K2_TRY(open_tables(lane, err));
+    for (int i = 0; i < lane->topic_count; i++)
+        K2_TRY(open_topic(lane, (uint32_t)i, err));
+    return true;
+}
+
+static bool is_commit_due(struct k2_lane *lane) {
+    const struct k2_window *w = &lane->window;
+    const struct k2_pipeline_opts *o = lane->opts;
+    if (!w->records)
+        return false;
+    return w->rows->rows >= o->commit_rows || w->bytes >= o->commit_bytes ||
+           k2_now_ns(o->clock) - w->started_ns >= o->commit_age_ms * 1000000;
+}
+
+/* Reads and takes one chunk of a topic. */
+static bool work_topic(struct k2_lane *lane, uint32_t index, int64_t *moved, struct k2_err *err) {
+    struct k2_lane_topic *topic = lane->topics[index];
+    if (topic->record_at == topic->record_count) {
+        topic->record_at = topic->record_count = 0;
+        K2_TRY(k2_log_read(topic->reader, topic->records, K2_CHUNK, &topic->record_count, err));
+        if (!topic->record_count)
+            return true;
+    }
+    if (!lane->window.rows)
+        make_buffers(lane);
+    if (!lane->window.records) {
+        K2_TRY(adopt_settings(lane, err));
+        lane->window.started_ns = k2_now_ns(lane->opts->clock);
+    }
+    int taken;
+    bool is_full;
+    K2_TRY(k2_chain_take(lane, topic, index, topic->records + topic->record_at,
+                         topic->record_count - topic->record_at, &taken, &is_full, err));
+    topic->record_at += taken;
+    *moved += taken;
+    if (is_full && !lane->window.records)
+        return k2_err_set(err, K2_BUG, "%s: a record does not fit an empty window",
+                          topic->info.name);
+    return !is_full || k2_lane_commit(lane, err);
+}
+
+bool k2_lane_work(struct k2_lane *lane, int64_t *ret_moved, struct k2_err *err) {
+    enum { LOOK_EVERY_NS = 20000000 };
+    *ret_moved = 0;
+    for (int i = 0; i < lane->topic_count; i++) {
+        K2_TRY(work_topic(lane, (uint32_t)i, ret_moved, err));
+        if (is_commit_due(lane)) {
+            K2_TRY(k2_lane_commit(lane, err));
+            ++*ret_moved;
+        }
+    }
+    if (*ret_moved == 0 && k2_monotonic_ns() - lane->topics_checked_ns > LOOK_EVERY_NS) {
+        int before = lane->topic_count;
+        K2_TRY(k2_lane_find_topics(lane, err));
+        *ret_moved += lane->topic_count - before;
+    }
+    return true;
+}

@@ -1,0 +1,178 @@
+/* lane.h -- one main table's share of the pipeline. Private to the room.
+ *
+ * A lane owns its strings, keys, readers and window, and is worked by one thread. Records are
+ * decoded straight into the window's batch; what is set aside or dropped leaves a hole there
+ * (drop[row]) that the commit passes over.
+ */
+#ifndef K2_PIPELINE_LANE_H
+#define K2_PIPELINE_LANE_H
+
+#include "market/avro.h"
+#include "market/topic.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/sequence.h"
+#include "pipeline/state.h"
+
+enum {
+    K2_CHUNK = 8192,        /* records taken at a time */
+    K2_WINDOW_FILES = 64,   /* file partitions one commit may touch */
+    K2_LEDGER_ROWS = 65536, /* gaps, fills and dead letters one commit may hold */
+    K2_PLANS_MAX = 32,
+    K2_STATE_RECORDS = 50000,
+    K2_STATE_COMMITS = 64,
+};
+
+/* Columns that kinds share, -1 where a kind lacks one. */
+struct k2_kind_columns {
+    int symbol, exchange, timestamp, nanos, source_sequence, platform_sequence, flags;
+    int log_id;
+};
+extern const struct k2_kind_columns k2_kind_columns[K2_KIND_COUNT];
+
+/* One log partition as the lane holds it. */
+struct k2_part {
+    bool is_known;                /* the table names it */
+    struct k2_position committed; /* as the table has it */
+    int64_t next;                 /* the next offset to take */
+    int64_t epoch;                /* this lane's: the table's + 1 when it was taken */
+    int64_t state_records, state_commits;
+    bool needs_state; /* no state object names it yet, or settings changed */
+};
+
+struct k2_lane_topic {
+    struct k2_topic_info info;
+    uint32_t name_code, log_code; /* topic name and log_id column, interned */
+    uint32_t exchange_code;       /* the exchange that was last found to belong here */
+    enum k2_numbering numbering;
+    const struct k2_venue *venue;
+    struct k2_log_reader *reader;
+    struct k2_part *parts;
+    int plan_count;
+    struct {
+        uint32_t schema_id;
+        struct k2_avro_plan *plan; /* NULL: known to be unusable */
+    } plans[K2_PLANS_MAX];
+    struct k2_record *records; /* read, not yet all taken */
+    int record_count, record_at;
+};
+
+struct k2_file_partition {
+    int32_t day;
+    uint32_t exchange;
+};
+
+/* What a commit will hold. */
+struct k2_window {
+    struct k2_batch *rows;
+    uint8_t *drop;    /* rows set aside */
+    uint8_t *group;   /* index in files[] */
+    uint32_t *key_of; /* index in keys, for look-ups */
+    struct k2_batch *gaps, *gap_events, *dead;
+    struct k2_intern identities; /* of the dead letters */
+    struct k2_file_partition files[K2_WINDOW_FILES];
+    int file_count;
+    int64_t bytes, records, started_ns;
+    struct k2_pipeline_counts counts;
+    uint32_t index_rows, index_mask; /* look-up index over rows [0, index_rows) */
+    uint32_t *index;
+};
+
+/* A row that only a look-up can judge. */
+struct k2_wanted {
+    uint32_t row;
+    int64_t number;
+    bool is_source; /* number is the source's, else the platform's */
+    bool is_fill;
+    struct k2_interval gap;
+    const struct k2_record *record;
+    enum { K2_FOUND_NONE, K2_FOUND_SAME, K2_FOUND_OTHER } found;
+};
+/* A dead letter that may be there already. */
+struct k2_wanted_letter {
+    uint32_t row; /* in window.dead */
+    bool is_found;
+};
+
+struct k2_open_file {
+    struct k2_buf path;
+    struct k2_parquet_file *file;
+    uint64_t used;
+};
+enum { K2_OPEN_FILES = 16 };
+
+struct k2_lane {
+    const struct k2_pipeline_opts *opts;
+    const struct k2_schema *schema; /* of the rows */
+    const struct k2_schema *wire;   /* of the records: K2_EVENT for dead letters */
+    struct k2_intern strings;
+    struct k2_keys keys;
+    struct k2_chain_settings settings;
+    struct k2_intern negatives; /* "exchange.symbol" of instruments that may be negative */
+    int topic_count;
+    struct k2_lane_topic **topics;
+    struct k2_window window;
+    struct k2_batch *events; /* wire batch where it is not the rows' */
+    struct k2_wanted *wanted;
+    uint32_t wanted_count;
+    struct k2_wanted_letter *letters;
+    uint32_t letter_count;
+    const struct k2_metadata *main, *gaps, *gap_events, *dead; /* as last seen */
+    struct k2_batch *found;                                    /* rows read back from the table */
+    struct k2_open_file open[K2_OPEN_FILES];
+    uint64_t open_clock;
+    uint32_t *order, *rank;
+    uint32_t rank_count;
+    struct k2_random random;
+    int64_t topics_checked_ns;
+    int64_t rebuilt;                  /* sections made from the tables since the lane began */
+    struct k2_pipeline_counts totals; /* committed; guarded by the pipeline's lock when threaded */
+};
+
+bool k2_lane_init(struct k2_lane *lane, const struct k2_pipeline_opts *opts, enum k2_kind kind,
+                  struct k2_err *err) K2_MUST;
+void k2_lane_done(struct k2_lane *lane);
+/* Takes new records and commits when a commit is due. */
+bool k2_lane_work(struct k2_lane *lane, int64_t *ret_moved, struct k2_err *err) K2_MUST;
+/* Looks for topics that fit and are new. */
+bool k2_lane_find_topics(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+/* Drops what is buffered and begins again where the table stands. */
+bool k2_lane_reload(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+
+/* chain.c: takes records of one topic until they end or the window must be committed first
+ * (*ret_is_full); *ret_taken of them are done. */
+bool k2_chain_take(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t topic_index,
+                   const struct k2_record *records, int count, int *ret_taken, bool *ret_is_full,
+                   struct k2_err *err) K2_MUST;
+/* A dead letter for a record; identity may be empty. */
+uint32_t k2_chain_dead(struct k2_lane *lane, const struct k2_lane_topic *topic,
+                       const struct k2_record *record, const char *stage, const char *code,
+                       struct k2_str error, struct k2_str identity);
+/* validate.c: NULL, or the error code; text gets the words. Sets flags. */
+const char *k2_validate(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
+                        int64_t log_time_us, uint32_t *flags, char text[160]);
+/* lookup.c */
+bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+/* The row below row that has this number of row's key, or UINT32_MAX. */
+uint32_t k2_window_find(struct k2_lane *lane, uint32_t row, int64_t number);
+bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j);
+void k2_lookup_close(struct k2_lane *lane);
+/* window.c */
+void k2_window_init(struct k2_lane *lane);
+void k2_window_done(struct k2_window *window);
+void k2_window_clear(struct k2_window *window);
+/* rebuild.c: state of one log partition from the tables. */
+bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_partition,
+                        struct k2_err *err) K2_MUST;
+/* reference.c: instruments that may trade at or below zero, as of settings.reference_snapshot. */
+bool k2_reference_load(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+
+static inline int64_t k2_row_number(const struct k2_batch *batch, const struct k2_kind_columns *c,
+                                    uint32_t row) {
+    if (c->source_sequence >= 0 && batch->col[c->source_sequence].valid[row])
+        return batch->col[c->source_sequence].i64[row];
+    return batch->col[c->platform_sequence].i64[row];
+}
+
+#endif

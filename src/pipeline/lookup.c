@@ -1,0 +1,309 @@
+/* lookup.c -- is the row there already? One pruned scan of the table for a chunk's open questions
+ * (contracts 2.7). */
+#include "base/alloc.h"
+#include "pipeline/lane.h"
+
+static bool same_text(const struct k2_batch *a, const struct k2_batch *b, int column, uint32_t i,
+                      uint32_t j) {
+    return k2_str_eq(k2_batch_text(a, column, i), k2_batch_text(b, column, j));
+}
+
+static bool same_int(const struct k2_batch *a, const struct k2_batch *b, int column, uint32_t i,
+                     uint32_t j) {
+    return a->col[column].i64[i] == b->col[column].i64[j];
+}
+
+/* Content as contracts 2.6 has it. */
+bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j) {
+    if (a->schema->kind == K2_TRADE)
+        return same_int(a, b, K2_TRADE_TIMESTAMP, i, j) &&
+               a->col[K2_TRADE_NANOS].i32[i] == b->col[K2_TRADE_NANOS].i32[j] &&
+               same_int(a, b, K2_TRADE_PRICE, i, j) && same_int(a, b, K2_TRADE_QUANTITY, i, j) &&
+               a->col[K2_TRADE_SIDE].u8[i] == b->col[K2_TRADE_SIDE].u8[j] &&
+               same_text(a, b, K2_TRADE_ID, i, j);
+    return same_int(a, b, K2_QUOTE_TIMESTAMP, i, j) &&
+           a->col[K2_QUOTE_NANOS].i32[i] == b->col[K2_QUOTE_NANOS].i32[j] &&
+           same_int(a, b, K2_QUOTE_BID_PRICE, i, j) &&
+           same_int(a, b, K2_QUOTE_BID_QUANTITY, i, j) &&
+           same_int(a, b, K2_QUOTE_ASK_PRICE, i, j) && same_int(a, b, K2_QUOTE_ASK_QUANTITY, i, j);
+}
+
+static uint32_t content_columns(enum k2_kind kind) {
+    if (kind == K2_TRADE)
+        return 1u << K2_TRADE_SYMBOL | 1u << K2_TRADE_EXCHANGE | 1u << K2_TRADE_TIMESTAMP |
+               1u << K2_TRADE_NANOS | 1u << K2_TRADE_PRICE | 1u << K2_TRADE_QUANTITY |
+               1u << K2_TRADE_SIDE | 1u << K2_TRADE_ID | 1u << K2_TRADE_SOURCE_SEQUENCE |
+               1u << K2_TRADE_PLATFORM_SEQUENCE;
+    return 1u << K2_QUOTE_SYMBOL | 1u << K2_QUOTE_EXCHANGE | 1u << K2_QUOTE_TIMESTAMP |
+           1u << K2_QUOTE_NANOS | 1u << K2_QUOTE_BID_PRICE | 1u << K2_QUOTE_BID_QUANTITY |
+           1u << K2_QUOTE_ASK_PRICE | 1u << K2_QUOTE_ASK_QUANTITY | 1u << K2_QUOTE_SOURCE_SEQUENCE |
+           1u << K2_QUOTE_PLATFORM_SEQUENCE;
+}
+
+/* ---- open files, the least used of which makes way ---- */
+
+static void close_file(struct k2_open_file *open) {
+    k2_parquet_close(open->file);
+    k2_buf_done(&open->path);
+    *open = (struct k2_open_file){0};
+}
+
+void k2_lookup_close(struct k2_lane *lane) {
+    for (int i = 0; i < K2_OPEN_FILES; i++)
+        if (lane->open[i].file)
+            close_file(&lane->open[i]);
+}
+
+static struct k2_parquet_file *open_file(struct k2_lane *lane, const struct k2_metadata *metadata,
+                                         const struct k2_schema *schema, struct k2_str uri,
+                                         struct k2_err *err) {
+    struct k2_open_file *oldest = &lane->open[0];
+    for (int i = 0; i < K2_OPEN_FILES; i++) {
+        struct k2_open_file *open = &lane->open[i];
+        if (open->file && k2_str_eq(k2_buf_view(&open->path), uri)) {
+            open->used = ++lane->open_clock;
+            return open->file;
+        }
+        if (open->used < oldest->used)
+            oldest = open;
+    }
+    if (oldest->file)
+        close_file(oldest);
+    struct k2_store *store = k2_lake_store(lane->opts->lake);
+    struct k2_field_ids ids[K2_COLUMNS_MAX];
+    struct k2_buf path = {0};
+    if (k2_metadata_field_ids(metadata, schema, ids, err) && k2_store_path(store, uri, &path, err))
+        oldest->file = k2_parquet_open(store, k2_buf_cstr(&path), schema, ids, err);
+    k2_buf_done(&path);
+    if (oldest->file) {
+        k2_buf_str(&oldest->path, uri);
+        oldest->used = ++lane->open_clock;
+    }
+    return oldest->file;
+}
+
+/* A batch with room for the rows of one row group. */
+static void make_room(struct k2_lane *lane, struct k2_batch **batch, const struct k2_schema *schema,
+                      int64_t rows) {
+    if (*batch && (*batch)->rows_max < rows) {
+        k2_batch_free(*batch);
+        *batch = NULL;
+    }
+    if (!*batch)
+        *batch = k2_batch_new(schema, (uint32_t)K2_MAX(rows, 131072), &lane->strings);
+    k2_batch_clear(*batch);
+}
+
+/* ---- rows ---- */
+
+/* The chunk's questions, hashed by (exchange, symbol, number); several may ask the same. */
+struct questions {
+    struct k2_lane *lane;
+    uint32_t *slots, mask;
+    uint32_t *next;
+    int64_t low, high;
+};
+
+static uint32_t question_slot(const struct questions *q, uint32_t exchange, uint32_t symbol,
+                              int64_t number) {
+    uint64_t h = ((uint64_t)number * 0x9e3779b97f4a7c15u) ^ ((uint64_t)symbol << 32 | exchange);
+    return (uint32_t)((h * 0xff51afd7ed558ccdu) >> 32) & q->mask;
+}
+
+static void ask(struct questions *q) {
+    struct k2_lane *lane = q->lane;
+    const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
+    uint32_t size = 64;
+    while (size < lane->wanted_count * 2)
+        size *= 2;
+    q->mask = size - 1;
+    q->slots = k2_new_array(uint32_t, size);
+    q->next = k2_new_array(uint32_t, lane->wanted_count);
+    q->low = INT64_MAX, q->high = INT64_MIN;
+    for (uint32_t i = 0; i < lane->wanted_count; i++) {
+        const struct k2_wanted *w = &lane->wanted[i];
+        uint32_t slot = question_slot(q, lane->window.rows->col[c->exchange].u32[w->row],
+                                      lane->window.rows->col[c->symbol].u32[w->row], w->number);
+        q->next[i] = q->slots[slot];
+        q->slots[slot] = i + 1;
+        q->low = K2_MIN(q->low, w->number);
+        q->high = K2_MAX(q->high, w->number);
+    }
+}
+
+/* Holds one row of the table against the questions. */
+static void answer(struct questions *q, const struct k2_batch *found, uint32_t j) {
+    struct k2_lane *lane = q->lane;
+    const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
+    const struct k2_batch *rows = lane->window.rows;
+    int64_t number = k2_row_number(found, c, j);
+    if (number < q->low || number > q->high)
+        return;
+    uint32_t exchange = found->col[c->exchange].u32[j], symbol = found->col[c->symbol].u32[j];
+    for (uint32_t at = q->slots[question_slot(q, exchange, symbol, number)]; at;
+         at = q->next[at - 1]) {
+        struct k2_wanted *w = &lane->wanted[at - 1];
+        if (w->number != number || rows->col[c->exchange].u32[w->row] != exchange ||
+            rows->col[c->symbol].u32[w->row] != symbol)
+            continue;
+        w->found = k2_rows_same(rows, w->row, found, j) ? K2_FOUND_SAME : K2_FOUND_OTHER;
+    }
+}
+
+static bool search_file(struct questions *q, struct k2_str uri, bool all_source, bool all_platform,
+                        struct k2_err *err) {
+    struct k2_lane *lane = q->lane;
+    const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
+    struct k2_parquet_file *file = open_file(lane, lane->main, lane->schema, uri, err);
+    if (!file)
+        return false;
+    for (int g = 0; g < k2_parquet_row_groups(file); g++) {
+        int column = all_source ? c->source_sequence : c->platform_sequence;
+        if ((all_source || all_platform) &&
+            !k2_parquet_may_hold_int(file, g, column, q->low, q->high))
+            continue;
+        make_room(lane, &lane->found, lane->schema, k2_parquet_row_group_rows(file, g));
+        K2_TRY(k2_parquet_read(file, g, content_columns(lane->schema->kind), lane->found, err));
+        for (uint32_t j = 0; j < lane->found->rows; j++)
+            answer(q, lane->found, j);
+    }
+    return true;
+}
+
+/* The distinct values of a symbol column over the questions; 0 when there are more than max. */
+static int distinct(const struct k2_lane *lane, int column, struct k2_str *values, int max) {
+    uint32_t codes[64];
+    int count = 0;
+    for (uint32_t i = 0; i < lane->wanted_count; i++) {
+        uint32_t code = lane->window.rows->col[column].u32[lane->wanted[i].row];
+        int at = 0;
+        while (at < count && codes[at] != code)
+            at++;
+        if (at < count)
+            continue;
+        if (count == max)
+            return 0;
+        codes[count] = code;
+        values[count++] = k2_intern_str(&lane->strings, code);
+    }
+    return count;
+}
+
+bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) {
+    const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
+    if (!lane->main || !lane->main->current_snapshot_id)
+        return true;
+    struct questions q = {.lane = lane};
+    ask(&q);
+    bool all_source = true, all_platform = true;
+    for (uint32_t i = 0; i < lane->wanted_count; i++) {
+        all_source &= lane->wanted[i].is_source;
+        all_platform &= !lane->wanted[i].is_source;
+    }
+    struct k2_str exchanges[8], symbols[64];
+    struct k2_predicate predicates[3];
+    int count = 0, values;
+    if ((values = distinct(lane, c->exchange, exchanges, 8)) > 0)
+        predicates[count++] = (struct k2_predicate){
+            .column = c->exchange, .value_count = values, .values = exchanges};
+    if ((values = distinct(lane, c->symbol, symbols, 64)) > 0)
+        predicates[count++] =
+            (struct k2_predicate){.column = c->symbol, .value_count = values, .values = symbols};
+    if (all_source || all_platform)
+        predicates[count++] =
+            (struct k2_predicate){.column = all_source ? c->source_sequence : c->platform_sequence,
+                                  .has_low = true,
+                                  .has_high = true,
+                                  .low = q.low,
+                                  .high = q.high};
+    struct k2_scan scan = {0};
+    bool ok =
+        k2_table_scan(lane->opts->lake, lane->main, lane->schema, 0, predicates, count, &scan, err);
+    for (int f = 0; ok && f < scan.file_count; f++)
+        ok = search_file(&q, scan.files[f].path, all_source, all_platform, err);
+    k2_scan_done(&scan);
+    k2_free(q.slots);
+    k2_free(q.next);
+    return ok || k2_err_wrap(err, "look up rows of %s", lane->schema->table_name);
+}
+
+/* ---- dead letters, by identity ---- */
+
+static void forget_letter(struct k2_lane *lane, uint32_t row) {
+    struct k2_window *w = &lane->window;
+    w->counts.rejected--;
+    w->counts.duplicates++;
+    if (w->dead == w->rows) {
+        w->drop[row] = 1;
+        return;
+    }
+    /* The side table is written whole, so the letter is taken out by moving the last into its
+     * place. */
+    struct k2_batch *d = w->dead;
+    uint32_t last = --d->rows;
+    if (row == last)
+        return;
+    for (int i = 0; i < d->schema->column_count; i++) {
+        size_t width = k2_type_width(d->schema->columns[i].type);
+        memcpy((char *)d->col[i].data + row * width, (char *)d->col[i].data + last * width, width);
+        if (d->col[i].valid)
+            d->col[i].valid[row] = d->col[i].valid[last];
+    }
+    for (uint32_t i = 0; i < lane->letter_count; i++)
+        if (lane->letters[i].row == last)
+            lane->letters[i].row = row;
+}
+
+static struct k2_str identity_of(const struct k2_lane *lane, uint32_t letter) {
+    return k2_batch_text(lane->window.dead, K2_DEAD_IDENTITY, lane->letters[letter].row);
+}
+
+static bool search_letters(struct k2_lane *lane, struct k2_str uri, const struct k2_intern *asked,
+                           uint8_t *is_there, struct k2_batch **found, struct k2_err *err) {
+    const struct k2_schema *schema = k2_schema_of(K2_DEAD_LETTER);
+    struct k2_parquet_file *file = open_file(lane, lane->dead, schema, uri, err);
+    if (!file)
+        return false;
+    for (int g = 0; g < k2_parquet_row_groups(file); g++) {
+        make_room(lane, found, schema, k2_parquet_row_group_rows(file, g));
+        K2_TRY(k2_parquet_read(file, g, 1u << K2_DEAD_IDENTITY, *found, err));
+        for (uint32_t j = 0; j < (*found)->rows; j++) {
+            if (k2_batch_is_null(*found, K2_DEAD_IDENTITY, j))
+                continue;
+            uint32_t at = k2_intern_find(asked, k2_batch_text(*found, K2_DEAD_IDENTITY, j));
+            if (at != UINT32_MAX)
+                is_there[at] = 1;
+        }
+    }
+    return true;
+}
+
+bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) {
+    struct k2_intern asked = {0};
+    for (uint32_t i = 0; i < lane->letter_count; i++)
+        k2_intern_add(&asked, identity_of(lane, i));
+    uint8_t *is_there = k2_new_array(uint8_t, asked.count);
+    struct k2_batch *found = NULL;
+    struct k2_scan scan = {0};
+    bool ok = true;
+    if (lane->dead && lane->dead->current_snapshot_id)
+        ok = k2_table_scan(lane->opts->lake, lane->dead, k2_schema_of(K2_DEAD_LETTER), 0, NULL, 0,
+                           &scan, err);
+    for (int f = 0; ok && f < scan.file_count; f++)
+        ok = search_letters(lane, scan.files[f].path, &asked, is_there, &found, err);
+    for (uint32_t i = 0; ok && i < lane->letter_count; i++) {
+        struct k2_str identity = identity_of(lane, i);
+        bool in_window = k2_intern_find(&lane->window.identities, identity) != UINT32_MAX;
+        lane->letters[i].is_found = in_window || is_there[k2_intern_find(&asked, identity)];
+        if (!lane->letters[i].is_found)
+            k2_intern_add(&lane->window.identities, identity);
+    }
+    for (uint32_t i = lane->letter_count; ok && i-- > 0;)
+        if (lane->letters[i].is_found)
+            forget_letter(lane, lane->letters[i].row);
+    k2_scan_done(&scan);
+    k2_batch_free(found);
+    k2_free(is_there);
+    k2_intern_done(&asked);
+    return ok || k2_err_wrap(err, "look up dead letters");
+}

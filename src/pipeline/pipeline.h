@@ -1,0 +1,79 @@
+/* pipeline.h -- from the log to the tables: place, decode, sequence, validate, dedup, commit.
+ *
+ * Invariants (contracts 1-4): the rows of a commit are a function of state, records and table, and
+ * of nothing else; positions, rows, ledgers and state land under one compare-and-swap; after any
+ * crash the next pipeline goes on where the tables stand. One lane per main table (trades, quotes,
+ * instruments, dead letters): lanes share nothing, so each may have a thread. Threads: the calls
+ * below are for the owner's thread, bar those that say otherwise.
+ */
+#ifndef K2_PIPELINE_PIPELINE_H
+#define K2_PIPELINE_PIPELINE_H
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "lake/table/table.h"
+#include "log/log.h"
+#include "log/registry.h"
+#include "market/venue.h"
+
+struct k2_pipeline_opts {
+    struct k2_lake *lake; /* borrowed, as log, registry and clock */
+    struct k2_log *log;
+    struct k2_registry *registry;
+    struct k2_clock *clock;
+    const char *writer; /* who, for the commits' k2.writer: "pid 12 ingest csv" */
+    int64_t commit_rows, commit_bytes, commit_age_ms;
+    int64_t gap_page, gap_halt, future_ms, price_move_pct;
+    /* venue.<name>.numbering, or -1 where it is not set */
+    int (*numbering)(void *self, struct k2_str exchange);
+    /* table.<name>.partition, or NULL for the default */
+    const char *(*partition)(void *self, const char *table);
+    void *settings;
+    const char *topics; /* comma-separated names to narrow to; NULL: all that fit */
+    uint64_t seed;      /* for file names; 0: from the kernel */
+};
+
+/* What has been committed since open, over all lanes. */
+struct k2_pipeline_counts {
+    int64_t records, rows, duplicates, late, rejected, skipped, gaps, fills, commits;
+    int64_t rejected_by_validation; /* rows set aside although they decoded */
+};
+
+struct k2_pipeline;
+/* Makes missing tables, loads positions and state. Errors: CONFLICT when a table's position names
+ * another log or lies past its end (the message says what to do), CORRUPT, IO. */
+struct k2_pipeline *k2_pipeline_open(const struct k2_pipeline_opts *opts,
+                                     struct k2_err *err) K2_MUST;
+void k2_pipeline_free(struct k2_pipeline *pipeline);
+
+/* One duty cycle of every lane on this thread; *ret_moved: records taken plus commits made, 0 means
+ * idle. For tests and the simulation. */
+bool k2_pipeline_step(struct k2_pipeline *pipeline, int64_t *ret_moved, struct k2_err *err) K2_MUST;
+/* Commits what is buffered, now, on this thread. */
+bool k2_pipeline_flush(struct k2_pipeline *pipeline, struct k2_err *err) K2_MUST;
+
+/* A thread per lane until k2_pipeline_stop; lanes that fail stop and keep their error. */
+void k2_pipeline_start(struct k2_pipeline *pipeline);
+/* Waits until everything durable in the log at the time of the call is committed. False when a lane
+ * failed (its error) or *cancel became true (CANCELLED; cancel may be NULL). Started lanes only. */
+bool k2_pipeline_drain(struct k2_pipeline *pipeline, const atomic_bool *cancel,
+                       struct k2_err *err) K2_MUST;
+/* Ends the threads; what is buffered and not committed stays in the log for the next. */
+bool k2_pipeline_stop(struct k2_pipeline *pipeline, struct k2_err *err) K2_MUST;
+/* Any thread. */
+void k2_pipeline_counts(struct k2_pipeline *pipeline, struct k2_pipeline_counts *ret_counts);
+/* True when a started lane has failed. Any thread. */
+bool k2_pipeline_failed(struct k2_pipeline *pipeline);
+
+/* The committed position of every log partition against the log: used by `log lag`, and by those
+ * who wait for another process's pipeline. Calls each with committed next and durable end. */
+typedef bool k2_lag_fn(void *self, const char *topic, int log_partition, int64_t committed,
+                       int64_t end);
+bool k2_pipeline_lag(struct k2_lake *lake, struct k2_log *log, k2_lag_fn *each, void *self,
+                     struct k2_err *err) K2_MUST;
+/* The table whose metadata holds a topic's positions: "market_data.trades"; NULL for none. */
+const char *k2_pipeline_main_table(struct k2_str topic);
+
+#endif
