@@ -1,15 +1,23 @@
-# k2_room(name DEPS ...): one static library from src/<name>/**/*.c, and one test program from its
-# *_test.c files. src/cli/main.c is the program itself and stays out of the library.
+# k2_room(name DEPS ...): one static library from src/<name>/**/*.c, one test program from its
+# *_test.c files, and with K2_FUZZ one fuzz_<file> per *_fuzz.c. src/cli/main.c is the program itself
+# and stays out of the library.
 add_library(k2_test_main STATIC ${CMAKE_SOURCE_DIR}/tests/support/test_main.c)
 target_include_directories(k2_test_main PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
 target_link_libraries(k2_test_main PUBLIC PkgConfig::CMOCKA)
+
+# Fuzzing instruments everything, the rooms' libraries too; only the targets link the driver.
+if(K2_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 
 function(k2_room name)
   cmake_parse_arguments(ROOM "" "" "DEPS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c)
   set(tests ${sources})
+  set(fuzzers ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.c$|_fuzz\\.c$|_bench\\.c$|/main\\.c$")
   list(FILTER tests INCLUDE REGEX "_test\\.c$")
+  list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.c$")
   if(NOT sources)
     add_library(k2_${name} INTERFACE)
     return()
@@ -29,5 +37,13 @@ function(k2_room name)
     add_executable(test_${name} ${tests})
     target_link_libraries(test_${name} PRIVATE k2_${name} k2_test_main)
     add_test(NAME ${name} COMMAND test_${name})
+  endif()
+  if(K2_FUZZ)
+    foreach(fuzzer IN LISTS fuzzers)
+      get_filename_component(stem ${fuzzer} NAME_WE)
+      add_executable(fuzz_${stem} ${fuzzer})
+      target_link_libraries(fuzz_${stem} PRIVATE k2_${name})
+      target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
+    endforeach()
   endif()
 endfunction()

@@ -11,6 +11,7 @@ struct k2_clock {
     void (*sleep_ns)(struct k2_clock *clock, int64_t ns);
 };
 
+/* The system's clock; static, nothing to free. */
 struct k2_clock *k2_clock_real(void);
 
 static inline int64_t k2_now_ns(struct k2_clock *clock) {

@@ -98,7 +98,8 @@ static bool write_synced(const char *path, struct k2_str bytes, struct k2_err *e
 
 bool k2_file_replace(const char *path, struct k2_str bytes, struct k2_err *err) {
     struct k2_buf temp = {0};
-    k2_buf_printf(&temp, "%s.%d.tmp", path, (int)getpid());
+    /* The thread's id: two threads may replace one file at the same time. */
+    k2_buf_printf(&temp, "%s.%d.tmp", path, (int)gettid());
     bool ok = write_synced(temp.ptr, bytes, err);
     if (ok && rename(temp.ptr, path))
         ok = k2_err_sys(err, "rename to %s", path);
@@ -109,6 +110,8 @@ bool k2_file_replace(const char *path, struct k2_str bytes, struct k2_err *err) 
 }
 
 bool k2_dir_make(const char *path, struct k2_err *err) {
+    if (!path[0])
+        return k2_err_set(err, K2_INVALID, "a folder needs a name");
     char *copy = k2_strdup(path);
     bool ok = true;
     for (char *p = copy + 1; ok; p++) {

@@ -9,6 +9,7 @@ struct k2_random {
     uint64_t state[4];
 };
 
+/* The same seed gives the same stream for ever: simulations and generated data rest on it. */
 void k2_random_seed(struct k2_random *random, uint64_t seed);
 /* Seeded by getrandom(2). */
 void k2_random_seed_os(struct k2_random *random);

@@ -1,6 +1,7 @@
 /* lookup.c -- is the row there already? One pruned scan of the table for a chunk's open questions
  * (contracts 2.7). */
 #include "base/alloc.h"
+#include "lake/table/read.h"
 #include "pipeline/lane.h"
 
 static bool same_text(const struct k2_batch *a, const struct k2_batch *b, int column, uint32_t i,
@@ -54,9 +55,10 @@ void k2_lookup_close(struct k2_lane *lane) {
             close_file(&lane->open[i]);
 }
 
-static struct k2_parquet_file *open_file(struct k2_lane *lane, const struct k2_metadata *metadata,
-                                         const struct k2_schema *schema, struct k2_str uri,
+static struct k2_parquet_file *open_file(struct k2_lane *lane, struct k2_str uri,
                                          struct k2_err *err) {
+    const struct k2_metadata *metadata = lane->main;
+    const struct k2_schema *schema = lane->schema;
     struct k2_open_file *oldest = &lane->open[0];
     for (int i = 0; i < K2_OPEN_FILES; i++) {
         struct k2_open_file *open = &lane->open[i];
@@ -69,12 +71,7 @@ static struct k2_parquet_file *open_file(struct k2_lane *lane, const struct k2_m
     }
     if (oldest->file)
         close_file(oldest);
-    struct k2_store *store = k2_lake_store(lane->opts->lake);
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    struct k2_buf path = {0};
-    if (k2_metadata_field_ids(metadata, schema, ids, err) && k2_store_path(store, uri, &path, err))
-        oldest->file = k2_parquet_open(store, k2_buf_cstr(&path), schema, ids, err);
-    k2_buf_done(&path);
+    oldest->file = k2_table_open_file(lane->opts->lake, metadata, schema, uri, err);
     if (oldest->file) {
         k2_buf_str(&oldest->path, uri);
         oldest->used = ++lane->open_clock;
@@ -154,7 +151,7 @@ static bool search_file(struct questions *q, struct k2_str uri, bool all_source,
                         struct k2_err *err) {
     struct k2_lane *lane = q->lane;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
-    struct k2_parquet_file *file = open_file(lane, lane->main, lane->schema, uri, err);
+    struct k2_parquet_file *file = open_file(lane, uri, err);
     if (!file)
         return false;
     for (int g = 0; g < k2_parquet_row_groups(file); g++) {
@@ -258,52 +255,45 @@ static struct k2_str identity_of(const struct k2_lane *lane, uint32_t letter) {
     return k2_batch_text(lane->window.dead, K2_DEAD_IDENTITY, lane->letters[letter].row);
 }
 
-static bool search_letters(struct k2_lane *lane, struct k2_str uri, const struct k2_intern *asked,
-                           uint8_t *is_there, struct k2_batch **found, struct k2_err *err) {
-    const struct k2_schema *schema = k2_schema_of(K2_DEAD_LETTER);
-    struct k2_parquet_file *file = open_file(lane, lane->dead, schema, uri, err);
-    if (!file)
-        return false;
-    for (int g = 0; g < k2_parquet_row_groups(file); g++) {
-        make_room(lane, found, schema, k2_parquet_row_group_rows(file, g));
-        K2_TRY(k2_parquet_read(file, g, 1u << K2_DEAD_IDENTITY, *found, err));
-        for (uint32_t j = 0; j < (*found)->rows; j++) {
-            if (k2_batch_is_null(*found, K2_DEAD_IDENTITY, j))
-                continue;
-            uint32_t at = k2_intern_find(asked, k2_batch_text(*found, K2_DEAD_IDENTITY, j));
-            if (at != UINT32_MAX)
-                is_there[at] = 1;
-        }
+struct asked {
+    struct k2_intern identities;
+    uint8_t *is_there;
+};
+
+static bool search_letters(void *self, const struct k2_batch *rows) {
+    struct asked *asked = self;
+    for (uint32_t j = 0; j < rows->rows; j++) {
+        if (k2_batch_is_null(rows, K2_DEAD_IDENTITY, j))
+            continue;
+        uint32_t at = k2_intern_find(&asked->identities, k2_batch_text(rows, K2_DEAD_IDENTITY, j));
+        if (at != UINT32_MAX)
+            asked->is_there[at] = 1;
     }
     return true;
 }
 
 bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) {
-    struct k2_intern asked = {0};
+    struct asked asked = {0};
     for (uint32_t i = 0; i < lane->letter_count; i++)
-        k2_intern_add(&asked, identity_of(lane, i));
-    uint8_t *is_there = k2_new_array(uint8_t, asked.count);
-    struct k2_batch *found = NULL;
-    struct k2_scan scan = {0};
-    bool ok = true;
-    if (lane->dead && lane->dead->current_snapshot_id)
-        ok = k2_table_scan(lane->opts->lake, lane->dead, k2_schema_of(K2_DEAD_LETTER), 0, NULL, 0,
-                           &scan, err);
-    for (int f = 0; ok && f < scan.file_count; f++)
-        ok = search_letters(lane, scan.files[f].path, &asked, is_there, &found, err);
+        k2_intern_add(&asked.identities, identity_of(lane, i));
+    asked.is_there = k2_new_array(uint8_t, asked.identities.count);
+    struct k2_read_opts read = {.metadata = lane->dead,
+                                .schema = k2_schema_of(K2_DEAD_LETTER),
+                                .columns = 1u << K2_DEAD_IDENTITY,
+                                .strings = &lane->strings};
+    bool ok = k2_table_read(lane->opts->lake, &read, search_letters, &asked, err);
     for (uint32_t i = 0; ok && i < lane->letter_count; i++) {
         struct k2_str identity = identity_of(lane, i);
         bool in_window = k2_intern_find(&lane->window.identities, identity) != UINT32_MAX;
-        lane->letters[i].is_found = in_window || is_there[k2_intern_find(&asked, identity)];
+        lane->letters[i].is_found =
+            in_window || asked.is_there[k2_intern_find(&asked.identities, identity)];
         if (!lane->letters[i].is_found)
             k2_intern_add(&lane->window.identities, identity);
     }
     for (uint32_t i = lane->letter_count; ok && i-- > 0;)
         if (lane->letters[i].is_found)
             forget_letter(lane, lane->letters[i].row);
-    k2_scan_done(&scan);
-    k2_batch_free(found);
-    k2_free(is_there);
-    k2_intern_done(&asked);
+    k2_free(asked.is_there);
+    k2_intern_done(&asked.identities);
     return ok || k2_err_wrap(err, "look up dead letters");
 }

@@ -2,42 +2,11 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "lake/table/read.h"
 #include "pipeline/lane.h"
 
-/* One pass over the files of a table; each row group's rows go to take. */
-typedef void take_fn(struct k2_lane *lane, const struct k2_batch *rows, void *self);
-
-static bool walk(struct k2_lane *lane, const struct k2_metadata *metadata,
-                 const struct k2_schema *schema, uint32_t columns, take_fn *take, void *self,
-                 struct k2_err *err) {
-    if (!metadata || !metadata->current_snapshot_id)
-        return true;
-    struct k2_store *store = k2_lake_store(lane->opts->lake);
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    struct k2_scan scan = {0};
-    bool ok = k2_metadata_field_ids(metadata, schema, ids, err) &&
-              k2_table_scan(lane->opts->lake, metadata, schema, 0, NULL, 0, &scan, err);
-    for (int f = 0; ok && f < scan.file_count; f++) {
-        struct k2_buf path = {0};
-        struct k2_parquet_file *file = NULL;
-        ok = k2_store_path(store, scan.files[f].path, &path, err) &&
-             (file = k2_parquet_open(store, k2_buf_cstr(&path), schema, ids, err));
-        for (int g = 0; ok && g < k2_parquet_row_groups(file); g++) {
-            uint32_t rows = (uint32_t)k2_parquet_row_group_rows(file, g);
-            struct k2_batch *found = k2_batch_new(schema, rows, &lane->strings);
-            ok = k2_parquet_read(file, g, columns, found, err);
-            if (ok)
-                take(lane, found, self);
-            k2_batch_free(found);
-        }
-        k2_parquet_close(file);
-        k2_buf_done(&path);
-    }
-    k2_scan_done(&scan);
-    return ok;
-}
-
 struct section {
+    struct k2_lane *lane;
     uint32_t topic_index, log_code;
     int32_t log_partition;
     int64_t next;
@@ -49,8 +18,9 @@ static bool is_ours(const struct section *s, const struct k2_batch *rows, int lo
 }
 
 /* The highest number of each key, and the newest row's time and price. */
-static void take_rows(struct k2_lane *lane, const struct k2_batch *rows, void *self) {
+static bool take_rows(void *self, const struct k2_batch *rows) {
     const struct section *s = self;
+    struct k2_lane *lane = s->lane;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     for (uint32_t i = 0; i < rows->rows; i++) {
         if (!is_ours(s, rows, c->log_id, i))
@@ -70,6 +40,7 @@ static void take_rows(struct k2_lane *lane, const struct k2_batch *rows, void *s
         if (lane->schema->kind == K2_TRADE)
             key->last_price = rows->col[K2_TRADE_PRICE].i64[i];
     }
+    return true;
 }
 
 static void add_interval(struct k2_key *key, struct k2_interval gap) {
@@ -85,8 +56,9 @@ static void add_interval(struct k2_key *key, struct k2_interval gap) {
     key->gaps[at] = gap;
 }
 
-static void take_gaps(struct k2_lane *lane, const struct k2_batch *rows, void *self) {
+static bool take_gaps(void *self, const struct k2_batch *rows) {
     const struct section *s = self;
+    struct k2_lane *lane = s->lane;
     for (uint32_t i = 0; i < rows->rows; i++) {
         if (!is_ours(s, rows, K2_GAP_LOG_ID, i) ||
             !k2_str_is(k2_batch_text(rows, K2_GAP_DATA_TYPE, i), lane->schema->name))
@@ -100,11 +72,13 @@ static void take_gaps(struct k2_lane *lane, const struct k2_batch *rows, void *s
         add_interval(key,
                      (struct k2_interval){first, rows->col[K2_GAP_LAST_MISSING].i64[i], first});
     }
+    return true;
 }
 
 /* A fill names its gap as exchange.symbol.kind.first; the number itself tells the interval. */
-static void take_fills(struct k2_lane *lane, const struct k2_batch *rows, void *self) {
+static bool take_fills(void *self, const struct k2_batch *rows) {
     const struct section *s = self;
+    struct k2_lane *lane = s->lane;
     struct k2_interval ignored;
     for (uint32_t i = 0; i < rows->rows; i++) {
         if (!is_ours(s, rows, K2_GAP_EVENT_LOG_ID, i) ||
@@ -126,13 +100,23 @@ static void take_fills(struct k2_lane *lane, const struct k2_batch *rows, void *
             break;
         }
     }
+    return true;
+}
+
+static bool walk(struct section *s, const struct k2_metadata *metadata, enum k2_kind kind,
+                 uint32_t columns, k2_rows_fn *take, struct k2_err *err) {
+    struct k2_read_opts read = {.metadata = metadata,
+                                .schema = k2_schema_of(kind),
+                                .columns = columns,
+                                .strings = &s->lane->strings};
+    return k2_table_read(s->lane->opts->lake, &read, take, s, err);
 }
 
 bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_partition,
                         struct k2_err *err) {
     struct k2_lane_topic *topic = lane->topics[topic_index];
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
-    struct section s = {topic_index, topic->log_code, log_partition,
+    struct section s = {lane, topic_index, topic->log_code, log_partition,
                         topic->parts[log_partition].committed.next};
     uint32_t columns =
         1u << c->exchange | 1u << c->symbol | 1u << c->platform_sequence | 7u << c->log_id;
@@ -142,8 +126,7 @@ bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_
         columns |= 1u << c->timestamp;
     if (lane->schema->kind == K2_TRADE)
         columns |= 1u << K2_TRADE_PRICE;
-    uint32_t all = ~0u;
-    return walk(lane, lane->main, lane->schema, columns, take_rows, &s, err) &&
-           walk(lane, lane->gaps, k2_schema_of(K2_GAP), all, take_gaps, &s, err) &&
-           walk(lane, lane->gap_events, k2_schema_of(K2_GAP_EVENT), all, take_fills, &s, err);
+    return walk(&s, lane->main, lane->schema->kind, columns, take_rows, err) &&
+           walk(&s, lane->gaps, K2_GAP, ~0u, take_gaps, err) &&
+           walk(&s, lane->gap_events, K2_GAP_EVENT, ~0u, take_fills, err);
 }

@@ -1,0 +1,66 @@
+# The front door. Every target is one step of building or checking K2; `make help` lists them.
+FUZZ_SECONDS ?= 30
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.PHONY: all setup release test demo asan tsan bench coverage fuzz fmt lint install clean help
+
+all: release ## set up, build the release program, link it as build/k2
+
+setup: ## install what building and testing need (quick when there)
+	@tools/setup
+
+release: setup
+	@test -f build/release/build.ninja || cmake --preset release
+	@cmake --build build/release
+	@ln -sfn release/k2 build/k2
+
+test: ## everything that must pass: both compilers, tests, checks, sanitizers
+	@tools/test
+
+demo: release ## the whole story on generated data, in under a minute
+	@build/k2 demo
+
+asan: ## all tests with the address and undefined-behaviour sanitizers
+	@tools/test --preset asan
+
+tsan: ## all tests with the thread sanitizer
+	@tools/test --preset tsan
+
+bench: release ## benchmarks
+	@build/k2 bench
+
+coverage: setup ## line coverage of the unit tests, as build/coverage/index.html
+	@test -f build/coverage/build.ninja || cmake --preset coverage
+	@cmake --build build/coverage
+	@find build/coverage -name '*.gcda' -delete
+	@for t in build/coverage/test_*; do [ ! -x $$t ] || $$t >/dev/null 2>&1 || echo "$$t failed"; done
+	@gcovr --root . --filter src/ --exclude '.*_test\.c' --gcov-ignore-parse-errors \
+	  --html-details build/coverage/index.html --print-summary build/coverage
+
+fuzz: setup ## every fuzz target for FUZZ_SECONDS (30)
+	@test -f build/fuzz/build.ninja || cmake --preset fuzz
+	@cmake --build build/fuzz
+	@set -e; for f in build/fuzz/fuzz_*; do [ -x $$f ] || continue; \
+	  name=$$(basename $$f); mkdir -p build/fuzz/corpus/$$name; \
+	  seeds=tests/fuzz/$${name#fuzz_}; [ -d $$seeds ] || seeds=; \
+	  echo "$$name"; $$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -verbosity=0 \
+	    -print_final_stats=1 build/fuzz/corpus/$$name $$seeds 2>&1 | tail -n 8; \
+	  [ $${PIPESTATUS[0]} = 0 ]; done
+
+fmt: ## format all C files
+	@find src tests bench \( -name '*.c' -o -name '*.h' \) -print0 | xargs -0 clang-format-14 -i
+
+lint: ## the project's own checks, and the format
+	@tools/tidy
+	@find src tests bench \( -name '*.c' -o -name '*.h' \) -print0 | \
+	  xargs -0 clang-format-14 --dry-run --Werror
+
+install: release ## install to PREFIX (/usr/local)
+	@cmake --install build/release --prefix "$(or $(PREFIX),/usr/local)"
+
+clean: ## remove what was built (.deps stays)
+	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST) | \
+	  while IFS=: read -r target text; do printf '%-10s%s\n' "$$target" "$$text"; done

@@ -1,0 +1,232 @@
+/* query_cmd.c -- k2 query, and the ledgers' commands, which are queries K2 wrote itself. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "query/query.h"
+
+/* Ctrl-C reaches the engine through a thread of its own: a signal handler may not call it. */
+struct canceller {
+    struct k2_query *query;
+    atomic_bool is_done;
+    pthread_t thread;
+};
+
+static void *watch(void *self) {
+    struct canceller *c = self;
+    bool is_told = false;
+    while (!atomic_load(&c->is_done)) {
+        if (atomic_load(&k2_stop_asked) && !is_told) {
+            k2_query_cancel(c->query);
+            is_told = true;
+        }
+        k2_clock_real()->sleep_ns(k2_clock_real(), 5000000);
+    }
+    return NULL;
+}
+
+struct output {
+    int fd; /* -1: standard output */
+};
+
+static bool write_out(void *self, const void *bytes, size_t len, struct k2_err *err) {
+    struct output *o = self;
+    if (o->fd >= 0)
+        return k2_fd_write(o->fd, bytes, len, err);
+    k2_out(k2_str_make(bytes, len));
+    return k2_out_flush(err);
+}
+
+static bool run(struct k2_home *home, struct k2_str sql, const char *as_of,
+                const struct k2_query_limits *limits, enum k2_format format, struct output *output,
+                struct k2_query_result *ret, struct k2_err *err) {
+    struct k2_query_opts opts = {.lake = home->lake,
+                                 .as_of = as_of,
+                                 .limits = *limits,
+                                 .spill = k2_home_path(home, "spill")};
+    struct canceller c = {.query = k2_query_open(&opts, err)};
+    if (!c.query)
+        return false;
+    bool is_watched = pthread_create(&c.thread, NULL, watch, &c) == 0;
+    bool ok = k2_query_run(c.query, sql, format, write_out, output, ret, err);
+    atomic_store(&c.is_done, true);
+    if (is_watched)
+        pthread_join(c.thread, NULL);
+    k2_query_free(c.query);
+    return ok;
+}
+
+static bool limits_of(struct k2_home *home, const struct k2_args *args, struct k2_query_limits *ret,
+                      struct k2_err *err) {
+    int64_t seconds = -1;
+    ret->timeout_ms = k2_config_i64(home->config, "query.timeout_ms");
+    ret->rows = 0;
+    if (!args) {
+        ret->memory = k2_config_i64(home->config, "query.memory");
+        return true;
+    }
+    const char *memory = k2_arg(args, "limit-memory");
+    if (memory)
+        K2_TRY(k2_config_set(home->config, "query.memory", memory, "--limit-memory", err));
+    K2_TRY(k2_arg_i64(args, "timeout", 0, 1000000, &seconds, err));
+    K2_TRY(k2_arg_i64(args, "limit-rows", 1, INT64_MAX, &ret->rows, err));
+    if (seconds >= 0)
+        ret->timeout_ms = seconds * 1000;
+    ret->memory = k2_config_i64(home->config, "query.memory");
+    return true;
+}
+
+static bool read_stdin(struct k2_buf *sql, struct k2_err *err) {
+    enum { SQL_MAX = 1 << 20 };
+    for (;;) {
+        char *at = k2_buf_reserve(sql, 65536);
+        ssize_t got = read(STDIN_FILENO, at, 65536);
+        if (got < 0)
+            return k2_err_sys(err, "read SQL from standard input");
+        if (got == 0)
+            return true;
+        sql->len += (size_t)got;
+        if (sql->len > SQL_MAX)
+            return k2_err_set(err, K2_LIMIT, "SQL on standard input is longer than 1 MiB");
+    }
+}
+
+static void say_result(const struct k2_query_result *r, const struct k2_query_limits *limits) {
+    if (r->is_cut)
+        k2_say("query: cut at %" PRId64 " rows (--limit-rows)", limits->rows);
+}
+
+int k2_cmd_query(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    enum k2_format format = K2_FORMAT_TABLE;
+    const char *name = k2_arg(args, "format"), *path = k2_arg(args, "out");
+    if (name && !k2_format_parse(k2_str_of(name), &format)) {
+        k2_err_set(err, K2_USAGE,
+                   "--format %s: query writes table, csv, json, ndjson, parquet or arrow", name);
+        return -1;
+    }
+    struct k2_query_limits limits;
+    struct k2_query_result result = {0};
+    struct output output = {-1};
+    struct k2_buf sql = {0};
+    bool ok = limits_of(home, args, &limits, err);
+    if (ok && strcmp(args->words[0], "-") == 0)
+        ok = read_stdin(&sql, err);
+    else
+        k2_buf_text(&sql, args->words[0]);
+    ok = ok && k2_home_open(home, K2_HOME_LAKE, err);
+    if (ok && path) {
+        output.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        ok = output.fd >= 0 || k2_err_sys(err, "create %s", path);
+    }
+    ok = ok && run(home, k2_buf_view(&sql), k2_arg(args, "as-of"), &limits, format, &output,
+                   &result, err);
+    if (output.fd >= 0 && close(output.fd) && ok)
+        ok = k2_err_sys(err, "write %s", path);
+    if (!ok && path)
+        unlink(path);
+    k2_buf_done(&sql);
+    if (ok)
+        say_result(&result, &limits);
+    return ok ? K2_EXIT_DONE : -1;
+}
+
+int k2_run_sql(struct k2_home *home, const char *sql, const char *format, struct k2_err *err) {
+    enum k2_format form = K2_FORMAT_TABLE;
+    struct k2_query_limits limits;
+    struct k2_query_result result;
+    struct output output = {-1};
+    if (format && !k2_format_parse(k2_str_of(format), &form)) {
+        k2_err_set(err, K2_USAGE, "--format %s: use table, csv, json, ndjson, parquet or arrow",
+                   format);
+        return -1;
+    }
+    bool ok = limits_of(home, NULL, &limits, err) &&
+              (home->lake || k2_home_open(home, K2_HOME_LAKE, err)) &&
+              run(home, k2_str_of(sql), NULL, &limits, form, &output, &result, err);
+    return ok ? K2_EXIT_DONE : -1;
+}
+
+/* A text as an SQL literal. */
+static void put_literal(struct k2_buf *out, const char *text) {
+    k2_buf_byte(out, '\'');
+    for (const char *p = text; *p; p++) {
+        if (*p == '\'')
+            k2_buf_byte(out, '\'');
+        k2_buf_byte(out, (uint8_t)*p);
+    }
+    k2_buf_byte(out, '\'');
+}
+
+static int finish(struct k2_home *home, struct k2_buf *sql, const struct k2_args *args,
+                  struct k2_err *err) {
+    int code = k2_run_sql(home, k2_buf_cstr(sql), k2_arg(args, "format"), err);
+    k2_buf_done(sql);
+    return code;
+}
+
+int k2_cmd_gaps(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    const char *symbol = k2_arg(args, "symbol");
+    k2_buf_text(&sql, "select gap_id, first_missing, last_missing, missing, recovered, severity, "
+                      "detected_at, recovered_at from gaps where true");
+    if (k2_arg(args, "open"))
+        k2_buf_text(&sql, " and recovered < missing");
+    if (symbol) {
+        k2_buf_text(&sql, " and symbol = ");
+        put_literal(&sql, symbol);
+    }
+    k2_buf_text(&sql, " order by detected_at, gap_id");
+    return finish(home, &sql, args, err);
+}
+
+static bool put_limit(struct k2_buf *sql, const struct k2_args *args, struct k2_err *err) {
+    int64_t limit = 1000;
+    K2_TRY(k2_arg_i64(args, "limit", 1, INT64_MAX, &limit, err));
+    k2_buf_printf(sql, " limit %" PRId64, limit);
+    return true;
+}
+
+int k2_cmd_dlq_list(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    k2_buf_text(&sql, "select stage, error_code, count(*) as letters, min(received_at) as first, "
+                      "max(received_at) as last, min(error) as example from dead_letters "
+                      "group by stage, error_code order by letters desc, error_code");
+    if (!put_limit(&sql, args, err))
+        return -1;
+    return finish(home, &sql, args, err);
+}
+
+int k2_cmd_dlq_show(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    k2_buf_text(&sql, "select received_at, source, stage, error_code, error, log_topic, "
+                      "log_partition, log_offset, raw from dead_letters");
+    if (args->count) {
+        k2_buf_text(&sql, " where error_code = ");
+        put_literal(&sql, args->words[0]);
+    }
+    k2_buf_text(&sql, " order by received_at, log_topic, log_partition, log_offset");
+    if (!put_limit(&sql, args, err))
+        return -1;
+    return finish(home, &sql, args, err);
+}
+
+int k2_cmd_instruments_list(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    k2_buf_text(&sql,
+                "select symbol, exchange, asset_class, company_name, isin, currency, "
+                "is_active, may_be_negative, tier from instruments order by exchange, symbol");
+    return finish(home, &sql, args, err);
+}
+
+int k2_cmd_instruments_show(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    k2_buf_text(&sql, "select * from instruments_history where symbol = ");
+    put_literal(&sql, args->words[0]);
+    k2_buf_text(&sql, " order by exchange, platform_sequence");
+    return finish(home, &sql, args, err);
+}

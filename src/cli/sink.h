@@ -1,0 +1,35 @@
+/* sink.h -- from a feed into the log of a home, and from there to the tables: what ingest commands
+ * share.
+ *
+ * Whoever holds the pipeline lock commits; an ingest that finds it taken appends and waits until
+ * the holder's commits have passed what it appended, and takes over when the holder is gone.
+ */
+#ifndef K2_CLI_SINK_H
+#define K2_CLI_SINK_H
+
+#include "cli/cli.h"
+#include "feed/feed.h"
+#include "log/lease.h"
+
+enum { K2_TICKETS = 4 };
+
+struct k2_ingest {
+    struct k2_home *home;
+    const char *name; /* of the command */
+    struct k2_lease *lease;
+    struct k2_pipeline *pipeline; /* NULL while another process holds the lock */
+    struct k2_ticket tickets[K2_TICKETS];
+    int ticket_count;
+    int64_t rows, events, started_ns, said_ns;
+    int64_t offset_bytes; /* of the files before the one being read */
+};
+/* Opens the home, takes the pipeline lock if it is free, and starts the pipeline. */
+bool k2_ingest_open(struct k2_ingest *ingest, struct k2_home *home, const char *name,
+                    struct k2_err *err) K2_MUST;
+/* Where a feed puts its records. */
+struct k2_feed_out k2_ingest_out(struct k2_ingest *ingest);
+/* Waits until everything given is durable and committed, by whomever. */
+bool k2_ingest_finish(struct k2_ingest *ingest, struct k2_err *err) K2_MUST;
+void k2_ingest_close(struct k2_ingest *ingest);
+
+#endif
