@@ -1,5 +1,5 @@
 # k2_room(name DEPS ...): one static library from src/<name>/**/*.c, one test program from its
-# *_test.c files, and with K2_FUZZ one fuzz_<file> per *_fuzz.c. src/cli/main.c is the program itself
+# *_test.c files, and with K2_FUZZ one fuzz_<name> per <name>_fuzz.c. src/cli/main.c is the program itself
 # and stays out of the library.
 add_library(k2_test_main STATIC ${CMAKE_SOURCE_DIR}/tests/support/test_main.c)
 target_include_directories(k2_test_main PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
@@ -41,6 +41,7 @@ function(k2_room name)
   if(K2_FUZZ)
     foreach(fuzzer IN LISTS fuzzers)
       get_filename_component(stem ${fuzzer} NAME_WE)
+      string(REGEX REPLACE "_fuzz$" "" stem ${stem})
       add_executable(fuzz_${stem} ${fuzzer})
       target_link_libraries(fuzz_${stem} PRIVATE k2_${name})
       target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)

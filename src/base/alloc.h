@@ -25,7 +25,7 @@ char *k2_strdup(const char *text) __attribute__((returns_nonnull));
 void k2_free(void *ptr);
 
 /* Zeroed object or array of a type. */
-#define k2_new(type) ((type *)k2_calloc(1, sizeof(type)))
+#define k2_new(type)              ((type *)k2_calloc(1, sizeof(type)))
 #define k2_new_array(type, count) ((type *)k2_calloc((count), sizeof(type)))
 
 /* From here to the end of the scope this thread must not touch the heap. */

@@ -27,12 +27,13 @@ int32_t k2_days_from_us(int64_t us);
 /* year * 10000 + month * 100 + day. */
 int64_t k2_yyyymmdd(int32_t days);
 
-/* "2014-03-10T00:00:00.000000Z" (six digits always), at most 40 bytes with NUL; returns its length. */
+/* "2014-03-10T00:00:00.000000Z" (six digits always), at most 40 bytes with NUL; returns its length.
+ */
 int k2_us_to_iso(int64_t us, char ret_text[40]);
 /* "2014-03-10", returns its length. */
 int k2_days_to_iso(int32_t days, char ret_text[16]);
-/* ISO 8601 date, or date and time with up to nine digits of a second; 'T' or a space between; zone Z,
- * +hh:mm, -hh:mm or none (= UTC). Result in ns. INVALID says what is wrong. */
+/* ISO 8601 date, or date and time with up to nine digits of a second; 'T' or a space between; zone
+ * Z, +hh:mm, -hh:mm or none (= UTC). Result in ns. INVALID says what is wrong. */
 bool k2_iso_to_ns(struct k2_str text, int64_t *ret_ns, struct k2_err *err) K2_MUST;
 
 #endif

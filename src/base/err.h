@@ -1,8 +1,9 @@
 /* err.h -- errors are values: the caller owns one struct k2_err and passes it down.
  *
- * Invariants: a fallible function returns bool (or a pointer), takes err last, and fills err exactly
- * when it returns false (NULL). End of stream and "not there" are results, not errors. Only main and
- * the loop of an agent print errors; everything else returns them. No heap, no thread-local state.
+ * Invariants: a fallible function returns bool (or a pointer), takes err last, and fills err
+ * exactly when it returns false (NULL). End of stream and "not there" are results, not errors. Only
+ * main and the loop of an agent print errors; everything else returns them. No heap, no
+ * thread-local state.
  */
 #ifndef K2_BASE_ERR_H
 #define K2_BASE_ERR_H
@@ -40,7 +41,8 @@ struct k2_err {
     char msg[500];
 };
 
-/* Fills err with code and the formatted message (cut at 499 bytes). err may be NULL. Always false. */
+/* Fills err with code and the formatted message (cut at 499 bytes). err may be NULL. Always false.
+ */
 bool k2_err_set(struct k2_err *err, enum k2_code code, const char *fmt, ...) K2_PRINTF(3, 4);
 
 /* As k2_err_set, for a failed system call: appends ": " and the text of errno, with code IO (LIMIT

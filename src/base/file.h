@@ -13,7 +13,8 @@
 #include "base/str.h"
 
 /* Appends the whole file to buf. Refuses folders and files over max_bytes (LIMIT). */
-bool k2_file_read(const char *path, int64_t max_bytes, struct k2_buf *buf, struct k2_err *err) K2_MUST;
+bool k2_file_read(const char *path, int64_t max_bytes, struct k2_buf *buf,
+                  struct k2_err *err) K2_MUST;
 /* Replaces path by bytes: temporary file in the same folder, fsync, rename, fsync of the folder. */
 bool k2_file_replace(const char *path, struct k2_str bytes, struct k2_err *err) K2_MUST;
 /* write(2) until all is written. */

@@ -9,8 +9,9 @@ struct k2_json *k2_json_parse(struct k2_str text, struct k2_err *err) {
     size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
     json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, flags, &where);
     if (!root)
-        k2_err_set(err, json_error_code(&where) == json_error_stack_overflow ? K2_LIMIT : K2_CORRUPT,
-                   "not valid JSON at line %d, column %d: %s", where.line, where.column, where.text);
+        k2_err_set(
+            err, json_error_code(&where) == json_error_stack_overflow ? K2_LIMIT : K2_CORRUPT,
+            "not valid JSON at line %d, column %d: %s", where.line, where.column, where.text);
     return (struct k2_json *)root;
 }
 

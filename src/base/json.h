@@ -1,7 +1,7 @@
 /* json.h -- cold JSON: a tree to read, appenders to write. Feed messages never come through here.
  *
- * Reading wraps jansson. Invariants: a tree is immutable; values borrow from it. Threads: a tree may
- * be read by any thread once parsed; free it once.
+ * Reading wraps jansson. Invariants: a tree is immutable; values borrow from it. Threads: a tree
+ * may be read by any thread once parsed; free it once.
  */
 #ifndef K2_BASE_JSON_H
 #define K2_BASE_JSON_H
@@ -18,6 +18,7 @@ struct k2_json *k2_json_parse(struct k2_str text, struct k2_err *err) K2_MUST;
 void k2_json_free(struct k2_json *root);
 void k2_json_freep(struct k2_json **root);
 
+/* What a value is; NULL is none of these. */
 bool k2_json_is_object(const struct k2_json *value);
 bool k2_json_is_array(const struct k2_json *value);
 bool k2_json_is_string(const struct k2_json *value);
@@ -28,13 +29,14 @@ const struct k2_json *k2_json_get(const struct k2_json *object, const char *key)
 /* Items of an array; 0 for anything else. */
 size_t k2_json_count(const struct k2_json *array);
 const struct k2_json *k2_json_at(const struct k2_json *array, size_t index);
-/* The text of a string (NULL pointer for anything else), and numbers and booleans with a default. */
+/* The text of a string (NULL pointer for anything else), and numbers and booleans with a default.
+ */
 struct k2_str k2_json_str(const struct k2_json *value);
 int64_t k2_json_int(const struct k2_json *value, int64_t otherwise);
 double k2_json_real(const struct k2_json *value, double otherwise);
 bool k2_json_bool(const struct k2_json *value, bool otherwise);
-/* Walks an object's members in the order they were written: start with a NULL iterator; false at the
- * end. */
+/* Walks an object's members in the order they were written: start with a NULL iterator; false at
+ * the end. */
 bool k2_json_next(const struct k2_json *object, void **iterator, struct k2_str *ret_key,
                   const struct k2_json **ret_value);
 /* Appends the value as compact JSON, members in their order. */

@@ -1,17 +1,18 @@
-/* macros.h -- the few macros K2 uses, for what functions cannot do: cleanup, early return, asserts. */
+/* macros.h -- the few macros K2 uses, for what functions cannot do: cleanup, early return, asserts.
+ */
 #ifndef K2_BASE_MACROS_H
 #define K2_BASE_MACROS_H
 
 #include <stddef.h>
 
 /* The result must be looked at. On every function that can fail. */
-#define K2_MUST __attribute__((warn_unused_result))
+#define K2_MUST              __attribute__((warn_unused_result))
 #define K2_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define K2_LIKELY(x) __builtin_expect(!!(x), 1)
-#define K2_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define K2_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define K2_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define K2_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define K2_LIKELY(x)         __builtin_expect(!!(x), 1)
+#define K2_UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define K2_COUNT(array)      (sizeof(array) / sizeof((array)[0]))
+#define K2_MIN(a, b)         ((a) < (b) ? (a) : (b))
+#define K2_MAX(a, b)         ((a) > (b) ? (a) : (b))
 
 /* Leave the function with false when a fallible call fails; its error is already in err. */
 #define K2_TRY(call)                                                                               \

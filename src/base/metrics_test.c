@@ -18,19 +18,20 @@ TEST(metrics_text_format) {
     k2_metrics_text(m, &buf);
     const char *text = k2_buf_cstr(&buf);
 #define COMMON "service=\"k2\",environment=\"test \\\"x\\\"\",component=\"unit\""
+#define QUERY  COMMON ",query_type=\"a\\\"b\\\\c\\nd\""
     static const char *const lines[] = {
         "# HELP k2_iceberg_transactions_total Commits made.\n",
         "# TYPE k2_iceberg_transactions_total counter\n",
-        "k2_iceberg_transactions_total{" COMMON ",table=\"trades\"} 3\n",
+        ("k2_iceberg_transactions_total{" COMMON ",table=\"trades\"} 3\n"),
         "# TYPE k2_degradation_level gauge\n",
-        "k2_degradation_level{" COMMON "} 0.1\n",
+        ("k2_degradation_level{" COMMON "} 0.1\n"),
         "# TYPE k2_query_duration_seconds histogram\n",
-        "_bucket{" COMMON ",query_type=\"a\\\"b\\\\c\\nd\",le=\"0.001\"} 1\n",
-        ",le=\"0.25\"} 1\n",
-        ",le=\"0.5\"} 2\n",
-        ",le=\"+Inf\"} 3\n",
-        "k2_query_duration_seconds_count{" COMMON,
-        "} 60.301\n",
+        ("k2_query_duration_seconds_bucket{" QUERY ",le=\"0.001\"} 1\n"),
+        ("k2_query_duration_seconds_bucket{" QUERY ",le=\"0.25\"} 1\n"),
+        ("k2_query_duration_seconds_bucket{" QUERY ",le=\"0.5\"} 2\n"),
+        ("k2_query_duration_seconds_bucket{" QUERY ",le=\"+Inf\"} 3\n"),
+        ("k2_query_duration_seconds_count{" QUERY "} 3\n"),
+        ("k2_query_duration_seconds_sum{" QUERY "} 60.301\n"),
     };
     for (size_t i = 0; i < K2_COUNT(lines); i++)
         if (!strstr(text, lines[i]))

@@ -39,7 +39,8 @@ int k2_str_cmp(struct k2_str a, struct k2_str b);
 bool k2_str_starts(struct k2_str s, const char *prefix);
 bool k2_str_ends(struct k2_str s, const char *suffix);
 struct k2_str k2_str_trim(struct k2_str s);
-/* The part before the first sep; *rest becomes what follows it. With no sep: all, *rest.ptr = NULL. */
+/* The part before the first sep; *rest becomes what follows it. With no sep: all, *rest.ptr = NULL.
+ */
 struct k2_str k2_str_split(struct k2_str s, char sep, struct k2_str *rest);
 /* Strict decimal integer (optional '-'), no spaces, no overflow. False leaves *ret untouched. */
 bool k2_str_to_i64(struct k2_str s, int64_t *ret) K2_MUST;

@@ -1,7 +1,8 @@
 /* test.h -- how K2's unit tests are written: TEST(name) { ... CHECK(...) ... } over cmocka.
  *
  * A test registers itself by standing in its own linker section, so a new test is one function and
- * no list. CHECK fails the test and names the place. SKIP(reason) marks a test that cannot run here.
+ * no list. CHECK fails the test and names the place. SKIP(reason) marks a test that cannot run
+ * here.
  */
 #ifndef K2_TESTS_SUPPORT_TEST_H
 #define K2_TESTS_SUPPORT_TEST_H

@@ -1,4 +1,5 @@
-/* test_main.c -- runs every TEST of the program, or those whose name contains the first argument. */
+/* test_main.c -- runs every TEST of the program, or those whose name contains the first argument.
+ */
 #include "support/test.h"
 
 #include <ftw.h>

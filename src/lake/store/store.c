@@ -44,11 +44,12 @@ static bool path_is_valid(struct k2_str path) {
 static bool check_path(struct k2_str path, struct k2_err *err) {
     if (path_is_valid(path))
         return true;
-    return k2_err_set(err, K2_INVALID,
-                      "not a path in a store: '%.*s' (parts of 1 to %d bytes joined by '/', none of "
-                      "them '.' or '..', none beginning with '.k2-', at most %d bytes in all)",
-                      (int)K2_MIN(path.len, (size_t)200), path.ptr ? path.ptr : "",
-                      K2_STORE_PART_MAX, K2_STORE_PATH_MAX);
+    return k2_err_set(
+        err, K2_INVALID,
+        "not a path in a store: '%.*s' (parts of 1 to %d bytes joined by '/', none of "
+        "them '.' or '..', none beginning with '.k2-', at most %d bytes in all)",
+        (int)K2_MIN(path.len, (size_t)200), path.ptr ? path.ptr : "", K2_STORE_PART_MAX,
+        K2_STORE_PATH_MAX);
 }
 
 void k2_store_uri(const struct k2_store *store, const char *path, struct k2_buf *out) {
@@ -75,9 +76,8 @@ bool k2_store_path(const struct k2_store *store, struct k2_str uri, struct k2_bu
                    struct k2_err *err) {
     struct k2_str root = k2_str_of(store->root_uri), place = uri;
     bool same_scheme = uri.len >= 4 && memcmp(uri.ptr, root.ptr, 4) == 0;
-    if (!same_scheme || !skip_scheme(&root) || !skip_scheme(&place) ||
-        place.len <= root.len + 1 || memcmp(place.ptr, root.ptr, root.len) != 0 ||
-        place.ptr[root.len] != '/')
+    if (!same_scheme || !skip_scheme(&root) || !skip_scheme(&place) || place.len <= root.len + 1 ||
+        memcmp(place.ptr, root.ptr, root.len) != 0 || place.ptr[root.len] != '/')
         return k2_err_set(err, K2_INVALID, "%.*s lies outside the store %s",
                           (int)K2_MIN(uri.len, (size_t)300), uri.ptr ? uri.ptr : "",
                           store->root_uri);

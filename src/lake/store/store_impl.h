@@ -1,4 +1,5 @@
-/* store_impl.h -- what a store backend gives: one table of functions, and the front's first members.
+/* store_impl.h -- what a store backend gives: one table of functions, and the front's first
+ * members.
  *
  * The front (store.c) has checked every path and range before a backend sees them.
  */

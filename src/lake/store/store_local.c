@@ -7,8 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,13 +17,13 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/intern.h"
+#include "base/random.h"
 #include "lake/store/store_impl.h"
 
 struct local_store {
     struct k2_store store;
     char *root;
-    atomic_uint temp_count;
-    pthread_mutex_t lock;   /* guards folders */
+    pthread_mutex_t lock;     /* guards folders */
     struct k2_intern folders; /* known to exist, and their names to be durable */
 };
 
@@ -88,7 +89,7 @@ static bool make_one(struct local_store *local, char *folder, struct k2_err *err
     return true;
 }
 
-/* Every folder from the root down to folder (which lies in it); anew: also those known. */
+/* Every folder below the root down to folder; anew: also those known. */
 static bool make_folders(struct local_store *local, const char *folder, bool anew,
                          struct k2_err *err) {
     if (!anew && is_known(local, folder))
@@ -96,12 +97,12 @@ static bool make_folders(struct local_store *local, const char *folder, bool ane
     char *step = k2_strdup(folder);
     size_t root_len = strlen(local->root), len = strlen(step);
     bool ok = true;
-    for (size_t i = root_len; ok && i <= len; i++) {
+    for (size_t i = root_len + 1; ok && i <= len; i++) {
         if (step[i] != '/' && step[i] != 0)
             continue;
         char cut = step[i];
         step[i] = 0;
-        if (i > 0 && (anew || !is_known(local, step)))
+        if (anew || !is_known(local, step))
             ok = make_one(local, step, err);
         step[i] = cut;
     }
@@ -109,10 +110,11 @@ static bool make_folders(struct local_store *local, const char *folder, bool ane
     return ok;
 }
 
-static char *temp_name(struct local_store *local, const char *folder) {
+static char *temp_name(const char *folder) {
+    struct k2_random random;
+    k2_random_seed_os(&random);
     struct k2_buf name = {0};
-    k2_buf_printf(&name, "%s/.k2-%d-%u", folder, (int)getpid(),
-                  atomic_fetch_add(&local->temp_count, 1));
+    k2_buf_printf(&name, "%s/.k2-%016" PRIx64, folder, k2_random_u64(&random));
     return k2_buf_cstr(&name);
 }
 
@@ -125,13 +127,13 @@ static int open_unnamed(const char *folder) {
 #endif
 }
 
-static bool open_temp(struct local_store *local, struct local_file *file) {
+static bool open_temp(struct local_file *file) {
     file->fd = open_unnamed(file->folder);
     if (file->fd >= 0 || errno == ENOENT)
         return file->fd >= 0;
     k2_free(file->temp);
-    file->temp = temp_name(local, file->folder);
-    file->fd = open(file->temp, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
+    file->temp = temp_name(file->folder);
+    file->fd = open(file->temp, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     return file->fd >= 0;
 }
 
@@ -151,10 +153,10 @@ static bool file_open(struct local_store *local, const char *path, struct local_
     file->folder = parent_of(file->path);
     bool ok = make_folders(local, file->folder, false, err);
     /* A known folder may have been removed since; then it is made once more. */
-    bool opened = ok && open_temp(local, file);
+    bool opened = ok && open_temp(file);
     if (ok && !opened && errno == ENOENT) {
         ok = make_folders(local, file->folder, true, err);
-        opened = ok && open_temp(local, file);
+        opened = ok && open_temp(file);
     }
     if (ok && !opened)
         k2_err_sys(err, "make a file in %s", file->folder);
@@ -173,10 +175,9 @@ static bool name_it(const struct local_file *file, const char *target) {
 }
 
 /* Puts the file in the place of one that is there: by a temporary name and rename. */
-static bool replace(struct local_store *local, struct local_file *file, struct k2_err *err) {
+static bool replace(struct local_file *file, struct k2_err *err) {
     if (!file->temp) {
-        char *temp = temp_name(local, file->folder);
-        unlink(temp);
+        char *temp = temp_name(file->folder);
         if (!name_it(file, temp)) {
             k2_err_sys(err, "link %s", temp);
             k2_free(temp);
@@ -191,8 +192,7 @@ static bool replace(struct local_store *local, struct local_file *file, struct k
     return true;
 }
 
-static bool file_commit(struct local_store *local, struct local_file *file, bool if_absent,
-                        struct k2_err *err) {
+static bool file_commit(struct local_file *file, bool if_absent, struct k2_err *err) {
     if (fsync(file->fd) != 0)
         return k2_err_sys(err, "fsync %s", file->path);
     if (!name_it(file, file->path)) {
@@ -200,7 +200,7 @@ static bool file_commit(struct local_store *local, struct local_file *file, bool
             return k2_err_sys(err, "link %s", file->path);
         if (if_absent)
             return k2_err_set(err, K2_CONFLICT, "%s is there already", file->path);
-        K2_TRY(replace(local, file, err));
+        K2_TRY(replace(file, err));
     }
     return sync_folder(file->folder, err);
 }
@@ -209,9 +209,9 @@ static bool local_put(struct k2_store *store, const char *path, struct k2_str by
                       struct k2_err *err) {
     struct local_file file;
     K2_TRY(file_open(local_of(store), path, &file, err));
-    bool ok = k2_fd_write(file.fd, bytes.ptr, bytes.len, err) ||
-              k2_err_wrap(err, "write %s", file.path);
-    ok = ok && file_commit(local_of(store), &file, if_absent, err);
+    bool ok =
+        k2_fd_write(file.fd, bytes.ptr, bytes.len, err) || k2_err_wrap(err, "write %s", file.path);
+    ok = ok && file_commit(&file, if_absent, err);
     file_done(&file);
     return ok;
 }
@@ -247,8 +247,8 @@ static bool local_get(struct k2_store *store, const char *path, int64_t offset, 
                         (long long)size, (long long)len, (long long)offset);
     int64_t want = len < 0 ? size - offset : len;
     if (ok && want > K2_STORE_GET_MAX)
-        ok = k2_err_set(err, K2_LIMIT, "%s has %lld bytes; read it in parts", path,
-                        (long long)size);
+        ok =
+            k2_err_set(err, K2_LIMIT, "%s has %lld bytes; read it in parts", path, (long long)size);
     if (ok) {
         ok = k2_fd_read_at(fd, k2_buf_reserve(out, (size_t)want), (size_t)want, offset, err) ||
              k2_err_wrap(err, "read %s", path);
@@ -376,7 +376,7 @@ static void local_sink_abort(struct k2_sink *base) {
 
 static bool local_sink_commit(struct k2_sink *base, struct k2_err *err) {
     struct local_sink *sink = (struct local_sink *)base;
-    bool ok = file_commit(local_of(base->store), &sink->file, false, err);
+    bool ok = file_commit(&sink->file, false, err);
     local_sink_abort(base);
     return ok;
 }
@@ -404,6 +404,29 @@ static const struct k2_store_ops local_ops = {
     .free = local_free,
 };
 
+/* The root and what it lies in; the names of folders made here are durable when it returns. */
+static bool make_root(const char *root, struct k2_err *err) {
+    char *step = k2_strdup(root);
+    size_t len = strlen(step);
+    bool ok = true;
+    for (size_t i = 1; ok && i <= len; i++) {
+        if (step[i] != '/' && step[i] != 0)
+            continue;
+        char cut = step[i];
+        step[i] = 0;
+        if (mkdir(step, 0777) == 0)
+            ok = k2_dir_sync_parent(step, err);
+        else if (errno != EEXIST)
+            ok = k2_err_sys(err, "make folder %s", step);
+        step[i] = cut;
+    }
+    k2_free(step);
+    struct stat st;
+    if (ok && (stat(root, &st) != 0 || !S_ISDIR(st.st_mode)))
+        ok = k2_err_set(err, K2_INVALID, "%s is no folder", root);
+    return ok;
+}
+
 struct k2_store *k2_store_open_local(struct k2_str path, struct k2_err *err) {
     while (k2_str_starts(path, "//"))
         path = k2_str_make(path.ptr + 1, path.len - 1);
@@ -417,7 +440,7 @@ struct k2_store *k2_store_open_local(struct k2_str path, struct k2_err *err) {
     struct k2_buf root = {0}, uri = {0};
     k2_buf_str(&root, path);
     k2_buf_printf(&uri, "file://%.*s", K2_FMT(path));
-    if (!k2_dir_make(k2_buf_cstr(&root), err)) {
+    if (!make_root(k2_buf_cstr(&root), err)) {
         k2_buf_done(&root);
         k2_buf_done(&uri);
         return NULL;
