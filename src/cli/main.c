@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -29,6 +30,8 @@ static void catch_signals(void) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    /* Secrets must not end up in a core file. */
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
 /* Takes the options before the command; *ret_at is where the command begins. */

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/random.h"
-#include "log/log.h"
 #include "market/batch.h"
+#include "market/record.h"
 
 /* ---- where a feed puts what it has: the log, or a test ---- */
 struct k2_feed_out {
@@ -40,15 +40,15 @@ struct k2_csv_result {
 /* NULL-terminated, in the order help shows them. */
 extern const char *const k2_csv_layouts[];
 /* Reads one file ("-": standard input), gzip and zstd recognised by content, in constant memory.
- * Bad lines become events and the rest goes on. Errors: USAGE for an unknown layout or a symbol that
- * cannot be told, INVALID for a folder or a header that does not fit, CORRUPT for a broken gzip or
- * zstd stream (rows before it were given), NOT_FOUND, IO; those of out. */
+ * Bad lines become events and the rest goes on. Errors: USAGE for an unknown layout or a symbol
+ * that cannot be told, INVALID for a folder or a header that does not fit, CORRUPT for a broken
+ * gzip or zstd stream (rows before it were given), NOT_FOUND, IO; those of out. */
 bool k2_csv_read(const char *path, const struct k2_csv_opts *opts, const struct k2_feed_out *out,
                  struct k2_csv_result *ret_result, struct k2_err *err) K2_MUST;
 
 /* ---- the simulator ---- */
 struct k2_sim_opts {
-    int64_t rows;    /* good messages, trades and quotes together */
+    int64_t rows; /* good messages, trades and quotes together */
     uint32_t symbols;
     uint64_t seed;
     double quotes_per_trade;
@@ -56,14 +56,15 @@ struct k2_sim_opts {
 };
 struct k2_sim_truth {
     int64_t trades, quotes; /* good messages */
-    int64_t gaps, missing;  /* holes planted (late ones included) and numbers in them, at first sight */
+    int64_t gaps,
+        missing; /* holes planted (late ones included) and numbers in them, at first sight */
     int64_t duplicates, late, bad_records, undecodable;
     struct k2_buf json; /* the whole truth, planted item by item */
 };
 /* Runs the generator to its end, deterministic by opts alone: the same calls of out for the same
  * opts, on every machine. rate: messages per second, 0 for as fast as it goes. Resuming: a record
- * whose (topic, key) count is below what already(self, topic, key) says is in the log is made but not
- * given to out; already may be NULL. */
+ * whose (topic, key) count is below what already(self, topic, key) says is in the log is made but
+ * not given to out; already may be NULL. */
 typedef int64_t k2_sim_already_fn(void *self, const char *topic, struct k2_str key);
 bool k2_sim_run(const struct k2_sim_opts *opts, double rate, const struct k2_feed_out *out,
                 k2_sim_already_fn *already, void *already_self, struct k2_clock *clock,

@@ -1,11 +1,12 @@
 /* log.h -- the durable, ordered log between feeds and tables (contracts 5).
  *
- * Invariants: (1) an offset names one record for ever; (2) an append is acknowledged when its records
- * survive a power cut; (3) a reader sees a prefix and never passes the durable end; (4) a topic has a
- * log id, a log partition count fixed for the life of that id, and per log partition offsets from 0.
- * The value of a record is Confluent-framed Avro in every backend, its key "exchange.symbol" (empty
- * in k2.events). Threads: any appenders and readers per log; a k2_log_reader belongs to one thread.
- * Processes: several may append to and read an embedded log at once.
+ * Invariants: (1) an offset names one record for ever; (2) an append is acknowledged when its
+ * records survive a power cut; (3) a reader sees a prefix and never passes the durable end; (4) a
+ * topic has a log id, a log partition count fixed for the life of that id, and per log partition
+ * offsets from 0. The value of a record is Confluent-framed Avro in every backend, its key
+ * "exchange.symbol" (empty in k2.events). Threads: any appenders and readers per log; a
+ * k2_log_reader belongs to one thread. Processes: several may append to and read an embedded log at
+ * once.
  */
 #ifndef K2_LOG_LOG_H
 #define K2_LOG_LOG_H
@@ -14,10 +15,11 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "market/batch.h"
+#include "market/record.h"
 
 struct k2_log;
 struct k2_log_opts {
-    const char *url;  /* "embedded:/abs/folder" or "memory:" */
+    const char *url;     /* "embedded:/abs/folder" or "memory:" */
     uint32_t partitions; /* of topics made from now on; k2.events always has 1 */
     int64_t segment_bytes, retention_bytes, retention_ms; /* retention 0: none */
     struct k2_clock *clock;
@@ -34,8 +36,8 @@ struct k2_topic_info {
     int partition_count;
 };
 /* Makes the topic when it is absent. */
-bool k2_log_topic(struct k2_log *log, const char *topic, bool create, struct k2_topic_info *ret_info,
-                  struct k2_err *err) K2_MUST;
+bool k2_log_topic(struct k2_log *log, const char *topic, bool create,
+                  struct k2_topic_info *ret_info, struct k2_err *err) K2_MUST;
 typedef bool k2_topic_fn(void *self, const struct k2_topic_info *info);
 bool k2_log_topics(struct k2_log *log, k2_topic_fn *each, void *self, struct k2_err *err) K2_MUST;
 struct k2_log_range {
@@ -54,11 +56,12 @@ struct k2_ticket {
     void *topic;
     uint64_t position, generation;
 };
-/* Encodes every row of batch (any asset class and exchange mix as long as all belong to topic), puts
- * each into its key's log partition and fills batch->log_partition, log_offset and log_time_us.
- * Written, not yet durable. One call is atomic: all its records are kept or none. Errors: LIMIT (byte
- * limit with unread records, or a full disk), IO; after a failed fsync every ticket of that
- * generation fails and the log has been cut back to its durable end: append again. */
+/* Encodes every row of batch (any asset class and exchange mix as long as all belong to topic),
+ * puts each into its key's log partition and fills batch->log_partition, log_offset and
+ * log_time_us. Written, not yet durable. One call is atomic: all its records are kept or none.
+ * Errors: LIMIT (byte limit with unread records, or a full disk), IO; after a failed fsync every
+ * ticket of that generation fails and the log has been cut back to its durable end: append again.
+ */
 bool k2_log_write(struct k2_log *log, const char *topic, struct k2_batch *batch,
                   struct k2_ticket *ret_ticket, struct k2_err *err) K2_MUST;
 /* Returns when the ticket's records survive a power cut. Many waiters share one fsync. */
@@ -66,13 +69,6 @@ bool k2_log_wait(struct k2_log *log, const struct k2_ticket *ticket, struct k2_e
 /* Write and wait. */
 bool k2_log_append(struct k2_log *log, const char *topic, struct k2_batch *batch,
                    struct k2_err *err) K2_MUST;
-/* A record as it lies in the log. Views into the reader's memory when read. */
-struct k2_record {
-    int32_t log_partition;
-    int64_t offset;
-    int64_t time_us; /* when the log took it */
-    struct k2_str key, value;
-};
 /* Raw records (partition < 0: by key). Fills their partition, offset and time. */
 bool k2_log_write_raw(struct k2_log *log, const char *topic, struct k2_record *records, int count,
                       struct k2_ticket *ret_ticket, struct k2_err *err) K2_MUST;

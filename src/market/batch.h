@@ -41,6 +41,7 @@ struct k2_batch {
     void *memory; /* one block that holds all arrays */
 };
 
+/* A batch with room for rows_max rows, empty; strings outlives it. Free with k2_batch_free. */
 struct k2_batch *k2_batch_new(const struct k2_schema *schema, uint32_t rows_max,
                               struct k2_intern *strings);
 void k2_batch_free(struct k2_batch *batch);

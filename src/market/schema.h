@@ -78,6 +78,7 @@ struct k2_schema {
     int time_column; /* the column partitions and time pruning use; -1: none */
 };
 
+/* The row of a kind; never NULL, valid for ever. */
 const struct k2_schema *k2_schema_of(enum k2_kind kind);
 /* By data type ("trades"), or NULL. */
 const struct k2_schema *k2_schema_by_name(struct k2_str name);

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 K2 = os.environ.get("K2_BIN", str(ROOT / "build" / "release" / "k2"))
-ASX = pathlib.Path(os.environ.get("K2_ASX_DIR", ROOT.parent / "shared" / "data" / "asx-2014-03"))
+ASX = pathlib.Path(os.environ.get("K2_TEST_ASX_DIR", ROOT.parent / "shared" / "data" / "asx-2014-03"))
 
 
 class Home:

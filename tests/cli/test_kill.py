@@ -7,7 +7,7 @@ import time
 
 from conftest import K2
 
-ROUNDS = int(os.environ.get("K2_KILL_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("K2_TEST_KILL_ROUNDS", "12"))
 
 
 def test_kill_at_random(home):
