@@ -128,6 +128,7 @@ struct k2_lane {
     struct k2_pipeline_counts totals; /* committed; guarded by the pipeline's lock when threaded */
 };
 
+/* Opens tables, positions and state of one kind. Call k2_lane_done also when it failed. */
 bool k2_lane_init(struct k2_lane *lane, const struct k2_pipeline_opts *opts, enum k2_kind kind,
                   struct k2_err *err) K2_MUST;
 void k2_lane_done(struct k2_lane *lane);
@@ -137,6 +138,8 @@ bool k2_lane_work(struct k2_lane *lane, int64_t *ret_moved, struct k2_err *err) 
 bool k2_lane_find_topics(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 /* Drops what is buffered and begins again where the table stands. */
 bool k2_lane_reload(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+/* Writes files and state and lands what the window holds; nothing to do when it is empty. CONFLICT:
+ * another writer moved the positions (k2_lane_reload). */
 bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 
 /* chain.c: takes records of one topic until they end or the window must be committed first
@@ -151,14 +154,16 @@ uint32_t k2_chain_dead(struct k2_lane *lane, const struct k2_lane_topic *topic,
 /* validate.c: NULL, or the error code; text gets the words. Sets flags. */
 const char *k2_validate(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
                         int64_t log_time_us, uint32_t *flags, char text[160]);
-/* lookup.c */
+/* lookup.c: answers lane->wanted from the table, and lane->letters from table and window. */
 bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 /* The row below row that has this number of row's key, or UINT32_MAX. */
 uint32_t k2_window_find(struct k2_lane *lane, uint32_t row, int64_t number);
+/* Equal content, as contracts 2.6 lists it. */
 bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j);
+/* Closes the files look-ups keep open. */
 void k2_lookup_close(struct k2_lane *lane);
-/* window.c */
+/* window.c: buffers of the size commit.rows asks for; clear keeps them. */
 void k2_window_init(struct k2_lane *lane);
 void k2_window_done(struct k2_window *window);
 void k2_window_clear(struct k2_window *window);
@@ -168,6 +173,7 @@ bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_
 /* reference.c: instruments that may trade at or below zero, as of settings.reference_snapshot. */
 bool k2_reference_load(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 
+/* The number of a row: the source's where it has one, else the platform's. */
 static inline int64_t k2_row_number(const struct k2_batch *batch, const struct k2_kind_columns *c,
                                     uint32_t row) {
     if (c->source_sequence >= 0 && batch->col[c->source_sequence].valid[row])

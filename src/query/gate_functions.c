@@ -109,6 +109,19 @@ bool k2_gate_allows_function(struct k2_str name) {
     return bsearch(&name, allowed, K2_COUNT(allowed), sizeof *allowed, compare) != NULL;
 }
 
+const char *k2_gate_near_function(struct k2_str name) {
+    const char *near = NULL;
+    int best = name.len > 4 ? 3 : 2;
+    for (size_t i = 0; i < K2_COUNT(allowed); i++) {
+        int distance = k2_str_distance(name, k2_str_of(allowed[i]));
+        if (distance < best) {
+            best = distance;
+            near = allowed[i];
+        }
+    }
+    return near;
+}
+
 bool k2_gate_allows_table_function(struct k2_str name) {
     return k2_str_is(name, "unnest") || k2_str_is(name, "range") ||
            k2_str_is(name, "generate_series");

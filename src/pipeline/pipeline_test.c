@@ -1,0 +1,384 @@
+/* pipeline_test.c -- from a memory log to tables in a memory store: what becomes of records. */
+#include "pipeline/pipeline.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "lake/table/read.h"
+#include "market/topic.h"
+#include "support/test.h"
+
+#define TOPIC  "market.equities.trades.simx"
+#define DAY_US (20000ll * 86400000000ll)
+
+/* A whole K2 without a disk, but for the catalog. */
+struct rig {
+    struct k2_clock_fake clock;
+    struct k2_registry *registry;
+    struct k2_log *log;
+    struct k2_lake *lake;
+    struct k2_pipeline *pipeline;
+    struct k2_pipeline_opts opts;
+    struct k2_intern strings;
+    struct k2_batch *batch;
+    struct k2_err err;
+};
+
+static void rig_open(struct rig *r) {
+    struct k2_err err = {0};
+    *r = (struct rig){0};
+    k2_clock_fake_init(&r->clock, (DAY_US + 3600000000ll) * 1000);
+    r->registry = k2_registry_open("memory:", &err);
+    struct k2_log_opts log = {.url = "memory:",
+                              .partitions = 4,
+                              .segment_bytes = 1 << 20,
+                              .clock = &r->clock.clock,
+                              .registry = r->registry};
+    r->log = k2_log_open(&log, &err);
+    CHECK(r->log);
+    char catalog[128];
+    snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", test_dir());
+    struct k2_lake_opts lake = {.warehouse = "memory:",
+                                .catalog = catalog,
+                                .catalog_name = "k2",
+                                .clock = &r->clock.clock,
+                                .previous_versions = 100,
+                                .manifest_merge_count = 100};
+    r->lake = k2_lake_open(&lake, &err);
+    if (!r->lake)
+        fail_msg("%s", err.msg);
+    r->opts = (struct k2_pipeline_opts){.lake = r->lake,
+                                        .log = r->log,
+                                        .registry = r->registry,
+                                        .clock = &r->clock.clock,
+                                        .writer = "test",
+                                        .commit_rows = 1000,
+                                        .commit_bytes = 1 << 26,
+                                        .commit_age_ms = 1000,
+                                        .gap_page = 10,
+                                        .gap_halt = 100,
+                                        .future_ms = 60000,
+                                        .price_move_pct = 10,
+                                        .seed = 1};
+    r->batch = k2_batch_new(k2_schema_of(K2_TRADE), 4096, &r->strings);
+}
+
+static void rig_close(struct rig *r) {
+    k2_pipeline_free(r->pipeline);
+    k2_batch_free(r->batch);
+    k2_intern_done(&r->strings);
+    k2_lake_free(r->lake);
+    k2_log_free(r->log);
+    k2_registry_free(r->registry);
+}
+
+/* One trade with number n; price in cents. */
+static void put(struct rig *r, const char *symbol, int64_t n, int64_t cents) {
+    struct k2_batch *b = r->batch;
+    uint32_t row = b->rows++;
+    char id[24];
+    int len = snprintf(id, sizeof id, "%lld", (long long)n);
+    for (int i = 0; i < b->schema->column_count; i++) {
+        size_t width = k2_type_width(b->schema->columns[i].type);
+        memset((char *)b->col[i].data + row * width, 0, width);
+        if (b->col[i].valid)
+            b->col[i].valid[row] = 0;
+    }
+    b->col[K2_TRADE_ID].span[row] = k2_batch_put(b, (struct k2_str){id, (size_t)len});
+    b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(&r->strings, k2_str_of(symbol));
+    b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(&r->strings, K2_STR("SIMX"));
+    b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(&r->strings, K2_STR("USD"));
+    b->col[K2_TRADE_LOG_ID].u32[row] = 0;
+    b->col[K2_TRADE_TIMESTAMP].i64[row] = DAY_US + n * 1000;
+    b->col[K2_TRADE_INGESTION].i64[row] = DAY_US + n * 1000 + 500;
+    b->col[K2_TRADE_PRICE].i64[row] = cents * 1000000;
+    b->col[K2_TRADE_QUANTITY].i64[row] = 100000000;
+    b->col[K2_TRADE_SIDE].u8[row] = K2_BUY;
+    b->col[K2_TRADE_SOURCE_SEQUENCE].i64[row] = n;
+    b->col[K2_TRADE_SOURCE_SEQUENCE].valid[row] = 1;
+}
+
+static void append(struct rig *r) {
+    struct k2_err err = {0};
+    CHECK_OK(k2_log_append(r->log, TOPIC, r->batch, &err));
+    k2_batch_clear(r->batch);
+}
+
+static void open_pipeline(struct rig *r) {
+    r->err = (struct k2_err){0};
+    k2_pipeline_free(r->pipeline);
+    r->pipeline = k2_pipeline_open(&r->opts, &r->err);
+    if (!r->pipeline)
+        fail_msg("%s", r->err.msg);
+}
+
+/* Works until idle and commits. */
+static void settle(struct rig *r) {
+    struct k2_err err = {0};
+    for (int64_t moved = 1; moved;)
+        CHECK_OK(k2_pipeline_step(r->pipeline, &moved, &err));
+    CHECK_OK(k2_pipeline_flush(r->pipeline, &err));
+}
+
+/* Sums over a table that do not depend on the order of rows. */
+struct sums {
+    int64_t rows, fills_numbers;
+    uint64_t content; /* sum of the hash of each row's cells but ids of files and logs */
+    uint32_t flags;
+};
+
+static bool add_rows(void *self, const struct k2_batch *rows) {
+    struct sums *s = self;
+    const struct k2_schema *schema = rows->schema;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        struct k2_buf cell = {0};
+        for (int c = 0; c < schema->column_count; c++) {
+            enum k2_type type = schema->columns[c].type;
+            bool is_null = k2_batch_is_null(rows, c, i);
+            k2_buf_byte(&cell, is_null);
+            if (is_null || c == schema->column_count - 3)
+                continue;
+            if (type == K2_SYMBOL || type == K2_ENUM || type == K2_STRING || type == K2_BINARY ||
+                type == K2_LIST || type == K2_MAP)
+                k2_buf_str(&cell, k2_batch_text(rows, c, i));
+            else
+                k2_buf_append(&cell, (char *)rows->col[c].data + i * k2_type_width(type),
+                              k2_type_width(type));
+        }
+        s->content += k2_hash64(cell.ptr, cell.len);
+        s->rows++;
+        if (schema->kind == K2_TRADE)
+            s->flags |= rows->col[K2_TRADE_FLAGS].u32[i];
+        k2_buf_done(&cell);
+    }
+    return true;
+}
+
+static struct sums sums_of(struct rig *r, enum k2_kind kind) {
+    const struct k2_schema *schema = k2_schema_of(kind);
+    char table[64];
+    snprintf(table, sizeof table, "%s.%s", schema->table_namespace, schema->table_name);
+    const char *name = table;
+    const struct k2_metadata *metadata = NULL;
+    struct k2_intern strings = {0};
+    struct sums s = {0};
+    struct k2_err err = {0};
+    CHECK_OK(k2_lake_load(r->lake, &name, 1, &metadata, &err));
+    struct k2_read_opts read = {
+        .metadata = metadata, .schema = schema, .columns = ~0u, .strings = &strings};
+    CHECK_OK(k2_table_read(r->lake, &read, add_rows, &s, &err));
+    k2_metadata_unref(metadata);
+    k2_intern_done(&strings);
+    return s;
+}
+
+TEST(pipeline_commits_what_the_log_holds) {
+    struct rig r;
+    rig_open(&r);
+    for (int n = 1; n <= 100; n++)
+        put(&r, n % 2 ? "AAA" : "BBB", (n + 1) / 2, 1000);
+    append(&r);
+    open_pipeline(&r);
+    settle(&r);
+    CHECK(sums_of(&r, K2_TRADE).rows == 100);
+    CHECK(sums_of(&r, K2_GAP).rows == 0 && sums_of(&r, K2_DEAD_LETTER).rows == 0);
+    open_pipeline(&r);
+    settle(&r);
+    CHECK(sums_of(&r, K2_TRADE).rows == 100);
+    rig_close(&r);
+}
+
+TEST(pipeline_finds_gap_fill_duplicate_late_conflict) {
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    for (int n = 1; n <= 10; n++)
+        if (n != 4 && n != 5)
+            put(&r, "AAA", n, 1000);
+    append(&r);
+    settle(&r);
+    put(&r, "AAA", 5, 1000);  /* fills */
+    put(&r, "AAA", 7, 1000);  /* a duplicate, committed before */
+    put(&r, "AAA", 5, 1000);  /* a duplicate in this window */
+    put(&r, "AAA", 9, 2000);  /* same number, other content */
+    put(&r, "AAA", 11, 1200); /* moved by 20 % */
+    put(&r, "AAA", 12, 0);    /* no price */
+    append(&r);
+    settle(&r);
+    struct k2_pipeline_counts n;
+    k2_pipeline_counts(r.pipeline, &n);
+    CHECK(n.gaps == 1 && n.fills == 1 && n.duplicates == 2 && n.rejected == 2 && n.late == 0);
+    struct sums trades = sums_of(&r, K2_TRADE);
+    CHECK(trades.rows == 10);
+    CHECK(trades.flags == (K2_FLAG_OUT_OF_ORDER | K2_FLAG_PRICE_MOVE));
+    CHECK(sums_of(&r, K2_GAP).rows == 1 && sums_of(&r, K2_GAP_EVENT).rows == 1);
+    CHECK(sums_of(&r, K2_DEAD_LETTER).rows == 2);
+    rig_close(&r);
+}
+
+TEST(pipeline_keeps_and_flags_what_is_late) {
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    put(&r, "AAA", 50, 1000);
+    put(&r, "AAA", 51, 1000);
+    put(&r, "AAA", 7, 1000); /* below the first: in no gap, not there */
+    put(&r, "AAA", 7, 1000); /* now it is */
+    append(&r);
+    settle(&r);
+    struct k2_pipeline_counts n;
+    k2_pipeline_counts(r.pipeline, &n);
+    CHECK(n.late == 1 && n.duplicates == 1 && n.rows == 3);
+    CHECK(sums_of(&r, K2_TRADE).flags == K2_FLAG_LATE);
+    rig_close(&r);
+}
+
+TEST(pipeline_sets_undecodable_records_aside) {
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    put(&r, "AAA", 1, 1000);
+    append(&r);
+    struct k2_err err = {0};
+    struct k2_ticket ticket;
+    struct k2_str values[] = {K2_STR(""), K2_STR("\0\0"), K2_STR("{\"a\":1}"),
+                              K2_STR("\0\xff\xff\xff\xff"
+                                     "abc"),
+                              K2_STR("\0\0\0\0\1\x02")};
+    for (size_t i = 0; i < K2_COUNT(values); i++) {
+        struct k2_record record = {
+            .log_partition = -1, .key = K2_STR("SIMX.AAA"), .value = values[i]};
+        CHECK_OK(k2_log_write_raw(r.log, TOPIC, &record, 1, &ticket, &err));
+        CHECK_OK(k2_log_wait(r.log, &ticket, &err));
+    }
+    put(&r, "AAA", 2, 1000);
+    append(&r);
+    settle(&r);
+    CHECK(sums_of(&r, K2_TRADE).rows == 2 && sums_of(&r, K2_GAP).rows == 0);
+    CHECK(sums_of(&r, K2_DEAD_LETTER).rows == K2_COUNT(values));
+    rig_close(&r);
+}
+
+/* A mixed stream, deterministic by seed: gaps, late records, duplicates, bad prices. */
+static void mixed_stream(struct rig *r, uint64_t seed, int steps) {
+    static const char *const symbols[] = {"AAA", "BBB", "CCC", "DDD", "EEE"};
+    struct k2_random random;
+    int64_t next[5] = {1, 1, 1, 1, 1};
+    k2_random_seed(&random, seed);
+    for (int i = 0; i < steps; i++) {
+        uint64_t s = k2_random_below(&random, 5), what = k2_random_below(&random, 20);
+        int64_t n = next[s];
+        if (what == 0)
+            n = next[s] += 3;
+        else if (what == 1 && next[s] > 5)
+            n -= 1 + (int64_t)k2_random_below(&random, 5);
+        put(r, symbols[s], n, what == 2 ? -5 : 1000 + n % 300);
+        next[s] = K2_MAX(next[s], n + 1);
+        if (r->batch->rows == 50)
+            append(r);
+    }
+    append(r);
+}
+
+static void compare_tables(struct rig *a, struct rig *b) {
+    static const enum k2_kind kinds[] = {K2_TRADE, K2_GAP, K2_GAP_EVENT, K2_DEAD_LETTER};
+    for (size_t i = 0; i < K2_COUNT(kinds); i++) {
+        struct sums x = sums_of(a, kinds[i]), y = sums_of(b, kinds[i]);
+        if (x.rows != y.rows || x.content != y.content)
+            fail_msg("%s: %lld rows against %lld", k2_schema_of(kinds[i])->table_name,
+                     (long long)x.rows, (long long)y.rows);
+    }
+}
+
+/* Contracts 3.2: one log, run whole, in random cuts with restarts, and a day later. */
+TEST(pipeline_is_a_function_of_the_log) {
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig whole, cut, later;
+        rig_open(&whole);
+        rig_open(&cut);
+        rig_open(&later);
+        mixed_stream(&whole, seed, 3000);
+        mixed_stream(&cut, seed, 3000);
+        mixed_stream(&later, seed, 3000);
+        open_pipeline(&whole);
+        settle(&whole);
+        later.clock.ns += 86400ll * 1000000000;
+        later.opts.commit_rows = 170;
+        open_pipeline(&later);
+        settle(&later);
+        struct k2_random random;
+        k2_random_seed(&random, seed + 100);
+        for (int round = 0; round < 12; round++) {
+            cut.opts.commit_rows = 20 + (int64_t)k2_random_below(&random, 400);
+            open_pipeline(&cut);
+            int64_t moved;
+            struct k2_err err = {0};
+            for (uint64_t steps = k2_random_below(&random, 3); steps; steps--)
+                CHECK_OK(k2_pipeline_step(cut.pipeline, &moved, &err));
+        }
+        open_pipeline(&cut);
+        settle(&cut);
+        compare_tables(&whole, &cut);
+        compare_tables(&whole, &later);
+        rig_close(&whole);
+        rig_close(&cut);
+        rig_close(&later);
+    }
+}
+
+static bool delete_state(void *self, const struct k2_object *object) {
+    struct rig *r = self;
+    struct k2_err err = {0};
+    CHECK_OK(k2_store_delete(k2_lake_store(r->lake), object->path, &err));
+    return true;
+}
+
+TEST(pipeline_rebuilds_lost_state_from_the_tables) {
+    struct rig kept, lost;
+    rig_open(&kept);
+    rig_open(&lost);
+    for (int half = 0; half < 2; half++) {
+        mixed_stream(&kept, 9 + (uint64_t)half, 1000);
+        mixed_stream(&lost, 9 + (uint64_t)half, 1000);
+        open_pipeline(&kept);
+        open_pipeline(&lost);
+        settle(&kept);
+        settle(&lost);
+        if (half == 0) {
+            struct k2_err err = {0};
+            CHECK_OK(
+                k2_store_list(k2_lake_store(lost.lake), "_k2/state", delete_state, &lost, &err));
+        }
+    }
+    CHECK(sums_of(&kept, K2_TRADE).rows == sums_of(&lost, K2_TRADE).rows);
+    CHECK(sums_of(&kept, K2_GAP).rows == sums_of(&lost, K2_GAP).rows);
+    CHECK(sums_of(&kept, K2_GAP_EVENT).rows == sums_of(&lost, K2_GAP_EVENT).rows);
+    rig_close(&kept);
+    rig_close(&lost);
+}
+
+/* Contracts 1.2: the second of two pipelines on one log cannot land. */
+TEST(pipeline_of_two_writers_one_lands) {
+    struct rig r;
+    rig_open(&r);
+    struct k2_err err = {0};
+    int64_t moved;
+    struct k2_pipeline *other = k2_pipeline_open(&r.opts, &err);
+    open_pipeline(&r);
+    for (int n = 1; n <= 500; n++)
+        put(&r, "AAA", n, 1000);
+    append(&r);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(k2_pipeline_step(r.pipeline, &moved, &err));
+        (void)!k2_pipeline_step(other, &moved, &err);
+    }
+    settle(&r);
+    struct k2_err late = {0};
+    bool landed = k2_pipeline_flush(other, &late);
+    CHECK(!landed && late.code == K2_CONFLICT);
+    CHECK(sums_of(&r, K2_TRADE).rows == 500);
+    k2_pipeline_free(other);
+    rig_close(&r);
+}

@@ -1,0 +1,113 @@
+/* views.c -- the views of a query: stored tables by file list and field id, SQL tables over them. */
+#include "query/views.h"
+
+#include <inttypes.h>
+
+static const char *sql_type_of(enum k2_type type) {
+    switch (type) {
+    case K2_INT32: return "INTEGER";
+    case K2_INT64: return "BIGINT";
+    case K2_TIMESTAMP: return "TIMESTAMP WITH TIME ZONE";
+    case K2_DECIMAL: return "DECIMAL(18,8)";
+    case K2_BINARY: return "BLOB";
+    case K2_LIST:
+    case K2_FLAGS: return "VARCHAR[]";
+    case K2_MAP: return "MAP(VARCHAR, VARCHAR)";
+    default: return "VARCHAR";
+    }
+}
+
+void k2_source_columns(struct k2_source *source, const struct k2_schema *schema,
+                       const struct k2_field_ids *ids, struct k2_arena *arena) {
+    struct k2_field_ids defaults[K2_COLUMNS_MAX];
+    if (!ids) {
+        k2_schema_default_ids(schema, defaults);
+        ids = defaults;
+    }
+    source->column_count = schema->column_count;
+    source->columns = k2_arena_new(arena, struct k2_source_column, schema->column_count);
+    for (int i = 0; i < schema->column_count; i++)
+        source->columns[i] =
+            (struct k2_source_column){.field_id = ids[i].id,
+                                      .name = k2_str_of(schema->columns[i].name),
+                                      .sql_type = sql_type_of(schema->columns[i].type)};
+}
+
+/* ---- stored tables: k2.<data type> ---- */
+
+static void empty_select(const struct k2_source *source, struct k2_buf *sql) {
+    k2_buf_text(sql, "SELECT ");
+    for (int i = 0; i < source->column_count; i++) {
+        k2_buf_printf(sql, "%sNULL::%s AS ", i ? ", " : "", source->columns[i].sql_type);
+        k2_sql_name(sql, source->columns[i].name);
+    }
+    k2_buf_text(sql, " LIMIT 0");
+}
+
+/* DuckDB takes a path for a pattern; a bracket round a special character makes it plain again. */
+static void put_path(struct k2_buf *sql, struct k2_str path) {
+    struct k2_buf plain = {0};
+    for (size_t i = 0; i < path.len; i++) {
+        bool is_special = memchr("*?[", path.ptr[i], 3) != NULL;
+        k2_buf_printf(&plain, is_special ? "[%c]" : "%c", path.ptr[i]);
+    }
+    k2_sql_literal(sql, k2_buf_view(&plain));
+    k2_buf_done(&plain);
+}
+
+static void file_select(const struct k2_source *source, struct k2_buf *sql) {
+    k2_buf_text(sql, "SELECT * FROM read_parquet([");
+    for (int i = 0; i < source->path_count; i++) {
+        if (i)
+            k2_buf_byte(sql, ',');
+        put_path(sql, source->paths[i]);
+    }
+    k2_buf_text(sql, "], hive_partitioning=false, schema=MAP {");
+    for (int i = 0; i < source->column_count; i++) {
+        const struct k2_source_column *c = &source->columns[i];
+        k2_buf_printf(sql, "%s%" PRId32 ": {name: ", i ? ", " : "", c->field_id);
+        k2_sql_literal(sql, c->name);
+        k2_buf_printf(sql, ", type: '%s', default_value: NULL}", c->sql_type);
+    }
+    k2_buf_text(sql, "})");
+}
+
+static bool make_stored(struct k2_engine *engine, const struct k2_source *source,
+                        const struct k2_schema *schema, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    k2_buf_printf(&sql, "CREATE OR REPLACE VIEW k2.%s AS ", schema->name);
+    if (source->path_count)
+        file_select(source, &sql);
+    else
+        empty_select(source, &sql);
+    bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
+    k2_buf_done(&sql);
+    return ok || k2_err_wrap(err, "open the files of %s.%s", schema->table_namespace,
+                             schema->table_name);
+}
+
+/* ---- all of a query ---- */
+
+static bool make_sql_table(struct k2_engine *engine, const struct k2_sources *sources, int id,
+                           struct k2_err *err) {
+    if (id == K2_SQL_COMMITS)
+        return k2_views_commits(engine, sources, err);
+    const struct k2_sql_table *table = k2_sql_table_of(id);
+    struct k2_buf sql = {0};
+    k2_buf_printf(&sql, "CREATE OR REPLACE VIEW %s.%s AS ", table->schema, table->name);
+    k2_view_select(sources, id, &sql);
+    bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
+    k2_buf_done(&sql);
+    return ok || k2_err_wrap(err, "make the view %s.%s", table->schema, table->name);
+}
+
+bool k2_views_make(struct k2_engine *engine, const struct k2_sources *sources, uint32_t tables,
+                   struct k2_err *err) {
+    for (int kind = 0; kind < K2_KIND_COUNT; kind++)
+        if (sources->kinds[kind].is_used)
+            K2_TRY(make_stored(engine, &sources->kinds[kind], k2_schema_of(kind), err));
+    for (int id = 0; id < K2_SQL_TABLE_COUNT; id++)
+        if (tables & 1u << id)
+            K2_TRY(make_sql_table(engine, sources, id, err));
+    return true;
+}
