@@ -2,6 +2,10 @@
  */
 #include "market/avro.h"
 
+#ifdef __BMI2__
+#include <immintrin.h>
+#endif
+
 #include "base/alloc.h"
 #include "market/avro_plan.h"
 
@@ -59,8 +63,22 @@ static const struct {
 
 /* ---- encoding ---- */
 
-static char *put_long(char *p, int64_t value) {
+/* Writes up to ten bytes; eight are written whatever the length, callers leave that room. */
+static inline char *put_long(char *p, int64_t value) {
     uint64_t v = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+    if (v < 128) {
+        *p = (char)v;
+        return p + 1;
+    }
+#ifdef __BMI2__
+    if (K2_LIKELY(v >> 56 == 0)) {
+        int bytes = (63 - __builtin_clzll(v)) / 7 + 1;
+        uint64_t more = 0x8080808080808080u >> (64 - 8 * (bytes - 1));
+        uint64_t word = _pdep_u64(v, 0x7f7f7f7f7f7f7f7fu) | more;
+        memcpy(p, &word, 8);
+        return p + bytes;
+    }
+#endif
     for (; v >= 128; v >>= 7)
         *p++ = (char)(v | 128);
     *p++ = (char)v;
@@ -93,24 +111,21 @@ static char *put_flags(char *p, uint32_t flags, const char *const *names) {
     return p;
 }
 
-static size_t flags_bytes(const char *const *names) {
-    size_t total = 12;
-    for (int i = 0; names[i]; i++)
-        total += strlen(names[i]) + 1;
-    return total;
-}
+/* Room for one value of any type but text: flags are the longest, all their names at once. */
+enum { VALUE_BYTES = 24, FLAGS_BYTES = 160 };
 
-/* An upper bound of the bytes of one value. */
-static size_t value_bytes(const struct k2_batch *batch, int column, uint32_t row) {
-    switch (batch->schema->columns[column].type) {
-    case K2_SYMBOL: return k2_batch_text(batch, column, row).len + 6;
-    case K2_STRING:
-    case K2_BINARY:
-    case K2_LIST:
-    case K2_MAP: return (size_t)batch->col[column].span[row].len + 7;
-    case K2_FLAGS: return flags_bytes(batch->schema->columns[column].names);
-    default: return 18;
+/* Room for a row: what all rows need, and the text of this one. */
+static size_t row_bytes(const struct k2_batch *batch, const int8_t *wire, int count, uint32_t row) {
+    size_t total = 64 + (size_t)count * VALUE_BYTES + FLAGS_BYTES;
+    for (int i = 0; i < count; i++) {
+        enum k2_type type = batch->schema->columns[wire[i]].type;
+        const struct k2_vector *v = &batch->col[wire[i]];
+        if (type == K2_SYMBOL)
+            total += 2 * batch->strings->names[v->u32[row]].len; /* the message id repeats it */
+        else if (type == K2_STRING || type == K2_BINARY || type == K2_LIST || type == K2_MAP)
+            total += v->span[row].len;
     }
+    return total;
 }
 
 static char *put_value(char *p, const struct k2_batch *batch, int column, uint32_t row) {
@@ -123,7 +138,7 @@ static char *put_value(char *p, const struct k2_batch *batch, int column, uint32
     case K2_DECIMAL: return put_decimal(p, v->i64[row]);
     case K2_ENUM: *p++ = (char)(k2_avro_is_boolean(c) ? v->u8[row] : v->u8[row] << 1); return p;
     case K2_FLAGS: return put_flags(p, v->u32[row], c->names);
-    case K2_SYMBOL: return put_bytes(p, k2_intern_str(batch->strings, v->u32[row]));
+    case K2_SYMBOL: return put_bytes(p, batch->strings->names[v->u32[row]]);
     case K2_STRING:
     case K2_BINARY: return put_bytes(p, k2_batch_get(batch, v->span[row]));
     case K2_LIST:
@@ -186,12 +201,7 @@ void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_
                     struct k2_buf *out) {
     const int8_t *wire = wires[batch->schema->kind].columns;
     int count = wires[batch->schema->kind].count;
-    size_t bound = 64;
-    for (int i = 0; i < count; i++)
-        bound += value_bytes(batch, wire[i], row);
-    if (batch->schema->kind != K2_EVENT)
-        bound += 64 + value_bytes(batch, K2_TRADE_SYMBOL, row) +
-                 value_bytes(batch, K2_TRADE_EXCHANGE, row);
+    size_t bound = row_bytes(batch, wire, count, row);
     char *start = k2_buf_reserve(out, bound), *p = start;
     uint32_t id = __builtin_bswap32(schema_id);
     *p++ = 0;

@@ -1,4 +1,8 @@
 /* avro_decode.c -- runs a plan over one Avro body: the hot half of reading the log. */
+#ifdef __BMI2__
+#include <immintrin.h>
+#endif
+
 #include "market/avro_plan.h"
 #include "market/decimal.h"
 
@@ -12,10 +16,10 @@ static bool fail(struct reader *r, enum k2_avro_result result) {
     return false;
 }
 
-static inline bool get_long(struct reader *r, int64_t *ret) {
+static bool get_long_slowly(struct reader *r, int64_t *ret) {
     uint64_t value = 0;
     const uint8_t *p = r->at;
-    for (int shift = 0; K2_LIKELY(p < r->end && shift < 70); shift += 7) {
+    for (int shift = 0; p < r->end && shift < 70; shift += 7) {
         uint8_t byte = *p++;
         value |= (uint64_t)(byte & 127) << (shift & 63);
         if (byte < 128) {
@@ -27,6 +31,50 @@ static inline bool get_long(struct reader *r, int64_t *ret) {
         }
     }
     return fail(r, K2_AVRO_MALFORMED);
+}
+
+/* One byte, else up to eight at once: the stop bit tells the length, pext drops the others. */
+static inline bool get_long(struct reader *r, int64_t *ret) {
+#ifdef __BMI2__
+    uint64_t word, value;
+    if (K2_LIKELY(r->end - r->at >= 8)) {
+        memcpy(&word, r->at, 8);
+        if (!(word & 0x80)) {
+            r->at++;
+            value = word & 0x7f;
+            *ret = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+            return true;
+        }
+        uint64_t stops = ~word & 0x8080808080808080u;
+        if (K2_LIKELY(stops)) {
+            r->at += (__builtin_ctzll(stops) + 1) / 8;
+            value = _pext_u64(word & (stops ^ (stops - 1)), 0x7f7f7f7f7f7f7f7fu);
+            *ret = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+            return true;
+        }
+    }
+#endif
+    return get_long_slowly(r, ret);
+}
+
+/* Plain ASCII without NUL, eight bytes at a time; whatever else there is goes the long way. */
+static inline bool is_text(struct k2_str s, const uint8_t *end) {
+    const uint8_t *p = (const uint8_t *)s.ptr;
+    size_t left = s.len;
+    while (left && end - p >= 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        if (left < 8)
+            word |= 0x0101010101010101u << (left * 8);
+        uint64_t odd = (word | (word - 0x0101010101010101u)) & 0x8080808080808080u;
+        if (K2_UNLIKELY(left < 8 ? odd << ((8 - left) * 8) : odd))
+            break;
+        if (left <= 8)
+            return true;
+        p += 8, left -= 8;
+    }
+    struct k2_str rest = k2_str_make(p, left);
+    return !left || (k2_str_is_utf8(rest) && !memchr(rest.ptr, 0, rest.len));
 }
 
 static inline bool get_bytes(struct reader *r, struct k2_str *ret) {
@@ -43,7 +91,7 @@ static inline bool get_bytes(struct reader *r, struct k2_str *ret) {
 static inline bool get_text(struct reader *r, struct k2_str *ret) {
     if (!get_bytes(r, ret))
         return false;
-    if (K2_UNLIKELY(!k2_str_is_utf8(*ret) || (ret->len && memchr(ret->ptr, 0, ret->len))))
+    if (K2_UNLIKELY(!is_text(*ret, r->end)))
         return fail(r, K2_AVRO_TEXT);
     return true;
 }
