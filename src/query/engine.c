@@ -112,8 +112,7 @@ struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_er
     pthread_mutex_init(&engine->lock, NULL);
     struct k2_buf sql = {0};
     lockdown_sql(opts, &sql);
-    bool ok =
-        open_database(engine, opts, err) && k2_engine_exec(engine, k2_buf_cstr(&sql), err);
+    bool ok = open_database(engine, opts, err) && k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
     if (!ok) {
         k2_err_wrap(err, "start the query engine");
@@ -244,10 +243,10 @@ static void one_line(struct k2_str message, struct k2_buf *out) {
     bool was_space = true;
     for (size_t i = 0; i < len; i++) {
         bool is_space = message.ptr[i] == '\n' || message.ptr[i] == '\t' || message.ptr[i] == ' ';
+        if (!is_space && was_space && out->len)
+            k2_buf_byte(out, ' ');
         if (!is_space)
             k2_buf_byte(out, (uint8_t)message.ptr[i]);
-        else if (!was_space)
-            k2_buf_byte(out, ' ');
         was_space = is_space;
     }
     if (line) {
@@ -326,6 +325,34 @@ bool k2_engine_text(struct k2_engine *engine, const char *sql, struct k2_str tex
         k2_engine_error(engine, duckdb_prepare_error(statement), err);
     ok = ok && first_text(engine, statement, out, err);
     duckdb_destroy_prepare(&statement);
+    return ok;
+}
+
+/* True when sql is one statement and that one a COPY. */
+static bool is_one_copy(struct k2_engine *engine, const char *sql) {
+    duckdb_extracted_statements statements = NULL;
+    duckdb_prepared_statement statement = NULL;
+    bool ok = duckdb_extract_statements(engine->con, sql, &statements) == 1 &&
+              duckdb_prepare_extracted_statement(engine->con, statements, 0, &statement) ==
+                  DuckDBSuccess &&
+              duckdb_prepared_statement_type(statement) == DUCKDB_STATEMENT_TYPE_COPY;
+    duckdb_destroy_prepare(&statement);
+    duckdb_destroy_extracted(&statements);
+    return ok;
+}
+
+bool k2_engine_copy(struct k2_engine *engine, const char *sql, int64_t *ret_rows,
+                    struct k2_err *err) {
+    struct k2_stream stream;
+    K2_TRY(k2_stream_prepare(&stream, engine, sql, err));
+    duckdb_data_chunk chunk = NULL;
+    bool ok = (is_one_copy(engine, sql) ||
+               k2_err_set(err, K2_BUG, "the copy of a query's result is not one COPY")) &&
+              k2_stream_start(&stream, err) && k2_stream_next(&stream, &chunk, err);
+    if (chunk)
+        *ret_rows = *(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
+    duckdb_destroy_data_chunk(&chunk);
+    k2_stream_done(&stream);
     return ok;
 }
 

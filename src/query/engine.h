@@ -42,6 +42,10 @@ bool k2_engine_exec(struct k2_engine *engine, const char *sql, struct k2_err *er
 bool k2_engine_text(struct k2_engine *engine, const char *sql, struct k2_str text,
                     struct k2_buf *out, struct k2_err *err) K2_MUST;
 
+/* Runs a COPY of K2's own; *ret_rows is how many rows it wrote. */
+bool k2_engine_copy(struct k2_engine *engine, const char *sql, int64_t *ret_rows,
+                    struct k2_err *err) K2_MUST;
+
 /* A statement's rows, chunk by chunk, never more in memory than DuckDB needs. */
 struct k2_stream {
     struct k2_engine *engine;

@@ -109,6 +109,10 @@ bool k2_gate_allows_function(struct k2_str name) {
     return bsearch(&name, allowed, K2_COUNT(allowed), sizeof *allowed, compare) != NULL;
 }
 
+int k2_gate_function_count(void) {
+    return (int)K2_COUNT(allowed);
+}
+
 const char *k2_gate_near_function(struct k2_str name) {
     const char *near = NULL;
     int best = name.len > 4 ? 3 : 2;

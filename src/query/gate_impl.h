@@ -21,6 +21,7 @@ bool k2_gate_walk(struct k2_engine *engine, struct k2_gated *gated, struct k2_er
 /* Names in lower case. */
 bool k2_gate_allows_function(struct k2_str name);
 bool k2_gate_allows_table_function(struct k2_str name);
+int k2_gate_function_count(void);
 /* The nearest allowed name, or NULL. */
 const char *k2_gate_near_function(struct k2_str name);
 

@@ -220,11 +220,10 @@ static bool check_column(struct walk *w, const struct k2_json *node) {
 }
 
 static bool check_expression(struct walk *w, const struct k2_json *node, struct k2_str class) {
-    static const char *const plain[] = {"CONSTANT", "COMPARISON", "CONJUNCTION",
-                                        "OPERATOR", "CASE",       "CAST",
-                                        "BETWEEN",  "COLLATE",    "LAMBDA",
-                                        "SUBQUERY", "STAR",       "POSITIONAL_REFERENCE",
-                                        NULL};
+    static const char *const plain[] = {
+        "CONSTANT", "COMPARISON", "CONJUNCTION", "OPERATOR", "CASE", "CAST",
+        "BETWEEN",  "COLLATE",    "LAMBDA",      "SUBQUERY", "STAR", "POSITIONAL_REFERENCE",
+        NULL};
     if (k2_str_is(class, "COLUMN_REF"))
         return check_column(w, node);
     if (k2_str_is(class, "FUNCTION") || k2_str_is(class, "WINDOW"))
@@ -242,17 +241,28 @@ static bool check_expression(struct walk *w, const struct k2_json *node, struct 
 /* ---- query nodes and table references ---- */
 
 static bool check_node(struct walk *w, const struct k2_json *node, struct k2_str type) {
-    static const char *const plain[] = {
-        "SELECT_NODE",           "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "ORDER_MODIFIER",
-        "LIMIT_MODIFIER",        "DISTINCT_MODIFIER",  "ORDER_DEFAULT",      "ASCENDING",
-        "DESCENDING",            "SUBQUERY",           "JOIN",               "EXPRESSION_LIST",
-        "LIMIT_PERCENT_MODIFIER", "EMPTY",             NULL};
+    static const char *const plain[] = {"SELECT_NODE",
+                                        "SET_OPERATION_NODE",
+                                        "RECURSIVE_CTE_NODE",
+                                        "ORDER_MODIFIER",
+                                        "LIMIT_MODIFIER",
+                                        "DISTINCT_MODIFIER",
+                                        "ORDER_DEFAULT",
+                                        "ASCENDING",
+                                        "DESCENDING",
+                                        "SUBQUERY",
+                                        "JOIN",
+                                        "EXPRESSION_LIST",
+                                        "LIMIT_PERCENT_MODIFIER",
+                                        "EMPTY",
+                                        NULL};
     if (is_in(type, plain) || k2_str_ends(type, "_TYPE_INFO"))
         return true;
     if (k2_str_is(type, "PIVOT"))
         return !text_of(node, "pivot_enum").len ||
-               k2_err_set(w->err, K2_DENIED, "PIVOT over an ENUM type is not allowed%s: name the "
-                                             "values, ON column IN ('a', 'b')",
+               k2_err_set(w->err, K2_DENIED,
+                          "PIVOT over an ENUM type is not allowed%s: name the "
+                          "values, ON column IN ('a', 'b')",
                           place_of(w, node));
     if (k2_str_is(type, "SHOW_REF"))
         return k2_err_set(w->err, K2_DENIED,

@@ -9,11 +9,8 @@ static const struct k2_sql_table tables[K2_SQL_TABLE_COUNT] = {
     [K2_SQL_QUOTES] = {"market_data", "quotes", 1, {K2_QUOTE}, K2_PRUNE_ALL},
     [K2_SQL_TRADES_FINAL] = {"market_data", "trades_final", 1, {K2_TRADE}, K2_PRUNE_KEYS},
     [K2_SQL_INSTRUMENTS] = {"reference_data", "instruments", 1, {K2_REFERENCE}, K2_PRUNE_KEYS},
-    [K2_SQL_INSTRUMENTS_HISTORY] = {"reference_data",
-                                    "instruments_history",
-                                    1,
-                                    {K2_REFERENCE},
-                                    K2_PRUNE_ALL},
+    [K2_SQL_INSTRUMENTS_HISTORY] =
+        {"reference_data", "instruments_history", 1, {K2_REFERENCE}, K2_PRUNE_ALL},
     [K2_SQL_GAPS] = {"ops", "gaps", 2, {K2_GAP, K2_GAP_EVENT}, K2_PRUNE_NONE},
     [K2_SQL_GAPS_FOUND] = {"ops", "gaps_found", 1, {K2_GAP}, K2_PRUNE_ALL},
     [K2_SQL_GAP_EVENTS] = {"ops", "gap_events", 1, {K2_GAP_EVENT}, K2_PRUNE_ALL},

@@ -1,4 +1,5 @@
-/* views.c -- the views of a query: stored tables by file list and field id, SQL tables over them. */
+/* views.c -- the views of a query: stored tables by file list and field id, SQL tables over them.
+ */
 #include "query/views.h"
 
 #include <inttypes.h>
@@ -49,7 +50,11 @@ static void put_path(struct k2_buf *sql, struct k2_str path) {
     struct k2_buf plain = {0};
     for (size_t i = 0; i < path.len; i++) {
         bool is_special = memchr("*?[", path.ptr[i], 3) != NULL;
-        k2_buf_printf(&plain, is_special ? "[%c]" : "%c", path.ptr[i]);
+        if (is_special)
+            k2_buf_byte(&plain, '[');
+        k2_buf_byte(&plain, (uint8_t)path.ptr[i]);
+        if (is_special)
+            k2_buf_byte(&plain, ']');
     }
     k2_sql_literal(sql, k2_buf_view(&plain));
     k2_buf_done(&plain);
@@ -82,8 +87,8 @@ static bool make_stored(struct k2_engine *engine, const struct k2_source *source
         empty_select(source, &sql);
     bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
-    return ok || k2_err_wrap(err, "open the files of %s.%s", schema->table_namespace,
-                             schema->table_name);
+    return ok ||
+           k2_err_wrap(err, "open the files of %s.%s", schema->table_namespace, schema->table_name);
 }
 
 /* ---- all of a query ---- */

@@ -95,8 +95,9 @@ void k2_view_select(const struct k2_sources *sources, int table, struct k2_buf *
     case K2_SQL_QUOTES: put_messages(sql, source); break;
     case K2_SQL_INSTRUMENTS_HISTORY: put_instruments(sql, source); break;
     case K2_SQL_DEAD_LETTERS:
-        k2_buf_text(sql, "received_at, source, log_topic, log_id, log_partition, log_offset, stage, "
-                         "error_code, error, raw, schema_id");
+        k2_buf_text(sql,
+                    "received_at, source, log_topic, log_id, log_partition, log_offset, stage, "
+                    "error_code, error, raw, schema_id");
         put_foreign(sql, source);
         break;
     default: put_all(sql, source); break;

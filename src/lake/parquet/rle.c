@@ -1,0 +1,220 @@
+/* rle.c -- runs (varint length << 1, value in whole bytes) and literals (varint groups << 1 | 1,
+ * packed groups of 8), as they pay.
+ */
+#include "lake/parquet/rle.h"
+
+#include <string.h>
+#ifdef __BMI2__
+#include <immintrin.h>
+#endif
+
+#include "base/macros.h"
+#include "lake/parquet/bitpack.h"
+#include "lake/parquet/varint.h"
+
+/* Literals of a width below which a run would not be shorter. */
+static size_t run_min(int width) {
+    return width == 0 ? 1 : width <= 2 ? 32 : width <= 4 ? 16 : 8;
+}
+
+static uint8_t *put_literal(const uint32_t *values, size_t count, int width, uint8_t *out) {
+    if (count == 0)
+        return out;
+    out = k2_varint_put(out, (uint64_t)((count + 7) / 8) << 1 | 1);
+    for (; count >= 32; count -= 32, values += 32) {
+        k2_bitpack_u32(values, out, width);
+        out += width * 4;
+    }
+    if (count) {
+        uint32_t rest[32] = {0};
+        memcpy(rest, values, count * sizeof *rest);
+        k2_bitpack_u32(rest, out, width);
+        out += (count + 7) / 8 * (size_t)width;
+    }
+    return out;
+}
+
+static uint8_t *put_run(uint32_t value, size_t count, int width, uint8_t *out) {
+    out = k2_varint_put(out, (uint64_t)count << 1);
+    memcpy(out, &value, sizeof value);
+    return out + (width + 7) / 8;
+}
+
+/* Literals stand in whole groups of 8 from where the last run ended, so a run is looked for only
+ * at the start of a group. */
+uint8_t *k2_rle_encode(const uint32_t *values, size_t count, int width, uint8_t *out) {
+    size_t literal = 0, i = 0, min = run_min(width);
+    while (i < count) {
+        uint32_t differ = 0;
+        size_t group = K2_MIN((size_t)8, count - i);
+        for (size_t j = 1; j < group; j++)
+            differ |= values[i + j] ^ values[i];
+        if (differ) {
+            i += group;
+            continue;
+        }
+        size_t end = i + group;
+        while (end < count && values[end] == values[i])
+            end++;
+        if (end - i < min && !(literal == i && end == count)) {
+            i += group;
+            continue;
+        }
+        out = put_literal(values + literal, i - literal, width, out);
+        out = put_run(values[i], end - i, width, out);
+        literal = i = end;
+    }
+    return put_literal(values + literal, count - literal, width, out);
+}
+
+static uint64_t load(const void *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
+
+/* 8 levels of one byte each to 8 * width bits. */
+static uint64_t squeeze(uint64_t levels, int width) {
+#ifdef __BMI2__
+    return _pext_u64(levels, 0x0101010101010101ull * ((1u << width) - 1));
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; i++)
+        bits |= (levels >> (8 * i) & 255) << (width * i);
+    return bits;
+#endif
+}
+
+static uint64_t spread(uint64_t bits, int width) {
+#ifdef __BMI2__
+    return _pdep_u64(bits, 0x0101010101010101ull * ((1u << width) - 1));
+#else
+    uint64_t levels = 0, mask = (1u << width) - 1;
+    for (int i = 0; i < 8; i++)
+        levels |= (bits >> (width * i) & mask) << (8 * i);
+    return levels;
+#endif
+}
+
+static uint8_t *put_literal_levels(const uint8_t *levels, size_t count, int width, uint8_t *out) {
+    if (count == 0)
+        return out;
+    out = k2_varint_put(out, (uint64_t)((count + 7) / 8) << 1 | 1);
+    for (; count; out += width) {
+        uint64_t group = 0;
+        size_t n = K2_MIN((size_t)8, count);
+        memcpy(&group, levels, n);
+        uint64_t bits = squeeze(group, width);
+        memcpy(out, &bits, 8);
+        levels += n, count -= n;
+    }
+    return out;
+}
+
+uint8_t *k2_rle_encode_levels(const uint8_t *levels, size_t count, int width, uint8_t *out) {
+    size_t literal = 0, i = 0;
+    while (i + 8 <= count) {
+        uint64_t same = levels[i] * 0x0101010101010101ull;
+        if (load(levels + i) != same) {
+            i += 8;
+            continue;
+        }
+        size_t end = i + 8;
+        while (end + 8 <= count && load(levels + end) == same)
+            end += 8;
+        while (end < count && levels[end] == levels[i])
+            end++;
+        if (end - i < 32 && !(literal == i && end == count)) {
+            i += 8;
+            continue;
+        }
+        out = put_literal_levels(levels + literal, i - literal, width, out);
+        out = put_run(levels[i], end - i, width, out);
+        literal = i = end;
+    }
+    return put_literal_levels(levels + literal, count - literal, width, out);
+}
+
+/* One stretch of the coded form. */
+struct run {
+    bool is_literal;
+    size_t count; /* of values; a literal's may be padded beyond what is asked for */
+    uint32_t value;
+    const uint8_t *bytes; /* of a literal */
+};
+
+static bool next_run(const uint8_t **at, const uint8_t *end, int width, struct run *ret) {
+    uint64_t head;
+    if (!k2_varint_get(at, end, &head) || head >> 1 == 0 || head >> 1 > UINT32_MAX)
+        return false;
+    size_t count = (size_t)(head >> 1);
+    *ret = (struct run){.is_literal = head & 1, .count = count};
+    if (ret->is_literal) {
+        ret->count = count * 8;
+        ret->bytes = *at;
+        if ((uint64_t)(end - *at) < (uint64_t)count * (uint64_t)width)
+            return false;
+        *at += count * (size_t)width;
+        return true;
+    }
+    size_t bytes = (size_t)(width + 7) / 8;
+    if ((size_t)(end - *at) < bytes)
+        return false;
+    memcpy(&ret->value, *at, bytes);
+    *at += bytes;
+    return width == 32 || ret->value >> width == 0;
+}
+
+static void get_literal(const uint8_t *in, int width, size_t count, uint32_t *out) {
+    for (; count >= 32; count -= 32, out += 32, in += width * 4)
+        k2_bitunpack_u32(in, out, width);
+    uint64_t mask = (1ull << width) - 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t bit = i * (size_t)width;
+        out[i] = (uint32_t)(load(in + bit / 8) >> (bit & 7) & mask);
+    }
+}
+
+bool k2_rle_decode(const uint8_t *at, const uint8_t *end, int width, size_t count, uint32_t *out) {
+    while (count) {
+        struct run run;
+        if (!next_run(&at, end, width, &run))
+            return false;
+        size_t n = K2_MIN(run.count, count);
+        if (run.is_literal)
+            get_literal(run.bytes, width, n, out);
+        else
+            for (size_t i = 0; i < n; i++)
+                out[i] = run.value;
+        out += n, count -= n;
+    }
+    return true;
+}
+
+bool k2_rle_decode_levels(const uint8_t *at, const uint8_t *end, int width, size_t count,
+                          uint8_t *out) {
+    while (count) {
+        struct run run;
+        if (!next_run(&at, end, width, &run))
+            return false;
+        size_t n = K2_MIN(run.count, count);
+        if (!run.is_literal)
+            memset(out, (int)run.value, n);
+        else
+            for (size_t i = 0; i < n; i += 8, run.bytes += width) {
+                uint64_t levels = spread(load(run.bytes), width);
+                memcpy(out + i, &levels, K2_MIN((size_t)8, n - i));
+            }
+        out += n, count -= n;
+    }
+    return true;
+}
+
+bool k2_rle_is_run(const uint8_t *at, const uint8_t *end, int width, size_t count,
+                   uint32_t *ret_value) {
+    struct run run;
+    if (!next_run(&at, end, width, &run) || run.is_literal || run.count < count)
+        return false;
+    *ret_value = run.value;
+    return true;
+}

@@ -1,0 +1,565 @@
+/* journal.c -- writing, syncing and recovering one topic's journal. */
+#include "log/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+#define CONTROL_MAGIC 0x31304c52544e4332ull
+#define POSITION_MASK ((1ull << 48) - 1)
+
+struct k2_control {
+    uint64_t magic;
+    char boot_id[40];
+    _Atomic uint64_t durable, written; /* generation << 48 | position */
+    _Atomic uint64_t start;            /* position of the first segment */
+    _Atomic uint32_t moved;            /* futex: counts moves of durable */
+    uint32_t partition_count;
+    struct {
+        _Atomic int64_t first, next;
+    } part[K2_PARTITIONS_MAX];
+};
+
+static uint64_t position_of(uint64_t packed) {
+    return packed & POSITION_MASK;
+}
+
+static uint64_t generation_of(uint64_t packed) {
+    return packed >> 48;
+}
+
+/* ---- locks ---- */
+
+/* In-process first, then the kernel's, which dies with its holder. */
+static bool lock(struct k2_journal *j, struct k2_err *err) {
+    pthread_mutex_lock(&j->append_lock);
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    while (fcntl(j->lock_fd, F_OFD_SETLKW, &range)) {
+        if (errno == EINTR)
+            continue;
+        k2_err_sys(err, "lock %s", j->dir);
+        pthread_mutex_unlock(&j->append_lock);
+        return false;
+    }
+    return true;
+}
+
+static void unlock(struct k2_journal *j) {
+    struct flock range = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(j->lock_fd, F_OFD_SETLK, &range);
+    pthread_mutex_unlock(&j->append_lock);
+}
+
+/* ---- segments being written ---- */
+
+static void segment_path(const struct k2_journal *j, uint64_t base, char path[4400]) {
+    snprintf(path, 4400, "%s/%020" PRIu64 ".seg", j->dir, base);
+}
+
+static bool open_segment(struct k2_journal *j, uint64_t base, bool create, struct k2_err *err) {
+    char path[4400];
+    if (j->segment_fd >= 0 && j->segment_base == base)
+        return true;
+    segment_path(j, base, path);
+    int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0644);
+    if (fd < 0)
+        return k2_err_sys(err, "open segment %s", path);
+    if (j->segment_fd >= 0)
+        close(j->segment_fd);
+    j->segment_fd = fd;
+    j->segment_base = base;
+    return !create || j->is_volatile || k2_dir_sync_parent(path, err);
+}
+
+/* The segment that position is written to: the last one that begins at or before it. */
+static bool open_last(struct k2_journal *j, uint64_t position, struct k2_err *err) {
+    uint64_t *bases, last = UINT64_MAX;
+    int count;
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    for (int i = 0; i < count; i++)
+        last = bases[i];
+    k2_free(bases);
+    if (last == UINT64_MAX || last > position)
+        return open_segment(j, position, true, err);
+    return open_segment(j, last, false, err);
+}
+
+/* ---- recovery ---- */
+
+/* Walks frames from position; whole groups move *position and the next offsets. Stops at the first
+ * byte that is no whole group. */
+static void walk_groups(struct k2_journal *j, const struct k2_segment *segment, uint64_t end,
+                        bool check_crc, uint64_t *position, int64_t *next, int64_t *first) {
+    struct k2_err ignored;
+    const struct k2_frame *frame;
+    int64_t pending[K2_PARTITIONS_MAX];
+    memcpy(pending, next, (size_t)j->partition_count * sizeof *next);
+    uint64_t at = *position, group = at;
+    while (at < end && k2_segment_frame(j, segment, at, end, check_crc, &frame, &ignored)) {
+        if (frame->group != group)
+            break;
+        if (first[frame->log_partition] < 0)
+            first[frame->log_partition] = frame->base_offset;
+        pending[frame->log_partition] = frame->base_offset + frame->count;
+        at += frame->bytes;
+        if (frame->flags & K2_FRAME_LAST) {
+            *position = group = at;
+            memcpy(next, pending, (size_t)j->partition_count * sizeof *next);
+        }
+    }
+}
+
+/* Cuts the journal at position: the segment that holds it is shortened, later ones are removed. */
+static bool cut_at(struct k2_journal *j, uint64_t position, struct k2_err *err) {
+    uint64_t *bases;
+    int count;
+    bool ok = k2_journal_segments(j, &bases, &count, err);
+    if (!ok)
+        return false;
+    for (int i = count - 1; ok && i >= 0; i--) {
+        char path[4400];
+        struct stat st;
+        segment_path(j, bases[i], path);
+        bool is_beyond = bases[i] > position || (bases[i] == position && i > 0);
+        if (is_beyond) {
+            ok = unlink(path) == 0 || k2_err_sys(err, "remove segment %s", path);
+            if (j->segment_fd >= 0 && j->segment_base == bases[i]) {
+                close(j->segment_fd);
+                j->segment_fd = -1;
+            }
+            continue;
+        }
+        if (stat(path, &st) == 0 && (uint64_t)st.st_size > position - bases[i]) {
+            snprintf(j->cut, sizeof j->cut,
+                     "%lld bytes of an unfinished append cut off at %" PRIu64,
+                     (long long)((uint64_t)st.st_size - (position - bases[i])), position);
+            ok = truncate(path, (off_t)(position - bases[i])) == 0 ||
+                 k2_err_sys(err, "shorten segment %s", path);
+        }
+        break;
+    }
+    k2_free(bases);
+    return ok;
+}
+
+/* Makes the shared state from the segments: after a reboot, or when it cannot be trusted. */
+static bool recover_all(struct k2_journal *j, uint64_t generation, struct k2_err *err) {
+    uint64_t *bases, position = 0;
+    int count;
+    int64_t *next = k2_new_array(int64_t, K2_PARTITIONS_MAX);
+    int64_t *first = k2_new_array(int64_t, K2_PARTITIONS_MAX);
+    memset(first, 0xff, K2_PARTITIONS_MAX * sizeof *first);
+    bool ok = k2_journal_segments(j, &bases, &count, err);
+    if (!ok)
+        bases = NULL, count = 0;
+    uint64_t start = count ? bases[0] : 0;
+    position = start;
+    for (int i = 0; ok && i < count; i++) {
+        struct k2_segment segment = {0};
+        struct stat st;
+        char path[4400];
+        if (bases[i] != position)
+            break; /* what follows a hole was never acknowledged */
+        segment_path(j, bases[i], path);
+        ok = k2_segment_map(j, &segment, bases[i], err) &&
+             (stat(path, &st) == 0 || k2_err_sys(err, "stat %s", path));
+        if (ok)
+            walk_groups(j, &segment, bases[i] + (uint64_t)st.st_size, true, &position, next, first);
+        k2_segment_unmap(&segment);
+    }
+    ok = ok && cut_at(j, position, err);
+    struct k2_control *c = j->control;
+    if (ok) {
+        for (int p = 0; p < j->partition_count; p++) {
+            atomic_store(&c->part[p].first, first[p] < 0 ? next[p] : first[p]);
+            atomic_store(&c->part[p].next, next[p]);
+        }
+        atomic_store(&c->start, start);
+        atomic_store(&c->written, generation << 48 | position);
+        atomic_store(&c->durable, generation << 48 | position);
+    }
+    k2_free(bases);
+    k2_free(next);
+    k2_free(first);
+    return ok;
+}
+
+/* Bytes past the written end: an appender died. Whole groups stay, the rest is cut. */
+static bool recover_tail(struct k2_journal *j, struct k2_err *err) {
+    struct k2_control *c = j->control;
+    uint64_t packed = atomic_load(&c->written), position = position_of(packed);
+    struct stat st;
+    K2_TRY(open_last(j, position, err));
+    if (fstat(j->segment_fd, &st))
+        return k2_err_sys(err, "stat a segment of %s", j->dir);
+    uint64_t end = j->segment_base + (uint64_t)st.st_size;
+    if (K2_LIKELY(end == position))
+        return true;
+    if (end < position)
+        return recover_all(j, generation_of(packed) + 1, err);
+    struct k2_segment segment = {0};
+    int64_t *next = k2_new_array(int64_t, K2_PARTITIONS_MAX);
+    int64_t *first = k2_new_array(int64_t, K2_PARTITIONS_MAX);
+    for (int p = 0; p < j->partition_count; p++)
+        next[p] = atomic_load(&c->part[p].next);
+    bool ok = k2_segment_map(j, &segment, position, err);
+    if (ok)
+        walk_groups(j, &segment, end, true, &position, next, first);
+    k2_segment_unmap(&segment);
+    ok = ok && cut_at(j, position, err);
+    for (int p = 0; ok && p < j->partition_count; p++)
+        atomic_store(&c->part[p].next, next[p]);
+    if (ok)
+        atomic_store(&c->written, (packed & ~POSITION_MASK) | position);
+    k2_free(next);
+    k2_free(first);
+    return ok;
+}
+
+/* ---- open ---- */
+
+static void read_boot_id(char boot_id[40]) {
+    struct k2_buf text = {0};
+    struct k2_err ignored;
+    memset(boot_id, 0, 40);
+    if (k2_file_read("/proc/sys/kernel/random/boot_id", 4096, &text, &ignored))
+        memcpy(boot_id, text.ptr, K2_MIN(text.len, (size_t)36));
+    k2_buf_done(&text);
+}
+
+static bool map_control(struct k2_journal *j, struct k2_err *err) {
+    char path[4400];
+    snprintf(path, sizeof path, "%s/control", j->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return k2_err_sys(err, "open %s", path);
+    struct stat st;
+    bool ok = fstat(fd, &st) == 0 && (st.st_size >= (off_t)sizeof(struct k2_control) ||
+                                      posix_fallocate(fd, 0, sizeof(struct k2_control)) == 0);
+    void *memory =
+        ok ? mmap(NULL, sizeof(struct k2_control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+           : MAP_FAILED;
+    if (memory == MAP_FAILED)
+        k2_err_sys(err, "map %s", path);
+    else
+        j->control = memory;
+    close(fd);
+    return memory != MAP_FAILED;
+}
+
+static bool open_control(struct k2_journal *j, struct k2_err *err) {
+    char boot_id[40];
+    K2_TRY(map_control(j, err));
+    read_boot_id(boot_id);
+    K2_TRY(lock(j, err));
+    struct k2_control *c = j->control;
+    bool is_known = c->magic == CONTROL_MAGIC && memcmp(c->boot_id, boot_id, 40) == 0 &&
+                    c->partition_count == (uint32_t)j->partition_count;
+    bool ok = true;
+    if (!is_known) {
+        ok = recover_all(j, 1, err);
+        if (ok) {
+            memcpy(c->boot_id, boot_id, 40);
+            c->partition_count = (uint32_t)j->partition_count;
+            c->magic = CONTROL_MAGIC;
+        }
+    } else {
+        ok = recover_tail(j, err);
+    }
+    unlock(j);
+    return ok;
+}
+
+/* topic: "k2-topic 1", the log id and the log partition count, a line each. */
+static bool read_topic(struct k2_journal *j, const char *path, bool *ret_there,
+                       struct k2_err *err) {
+    struct k2_buf text = {0};
+    *ret_there = k2_path_exists(path);
+    if (!*ret_there)
+        return true;
+    bool ok = k2_file_read(path, 4096, &text, err);
+    if (ok &&
+        sscanf(k2_buf_cstr(&text), "k2-topic 1\n%36s\n%d\n", j->log_id, &j->partition_count) != 2)
+        ok = k2_err_set(err, K2_CORRUPT, "%s is no topic of K2's log", path);
+    if (ok && (j->partition_count < 1 || j->partition_count > K2_PARTITIONS_MAX))
+        ok = k2_err_set(err, K2_CORRUPT, "%s names %d log partitions", path, j->partition_count);
+    k2_buf_done(&text);
+    return ok;
+}
+
+static bool open_topic(struct k2_journal *j, int partition_count, struct k2_err *err) {
+    char path[4400];
+    bool is_there;
+    snprintf(path, sizeof path, "%s/topic", j->dir);
+    K2_TRY(read_topic(j, path, &is_there, err));
+    if (is_there)
+        return true;
+    if (partition_count <= 0)
+        return k2_err_set(err, K2_NOT_FOUND, "there is no topic at %s", j->dir);
+    struct k2_random random;
+    struct k2_buf text = {0};
+    k2_random_seed_os(&random);
+    k2_random_uuid(&random, j->log_id);
+    j->partition_count = partition_count;
+    k2_buf_printf(&text, "k2-topic 1\n%s\n%d\n", j->log_id, partition_count);
+    bool ok = k2_file_replace(path, k2_buf_view(&text), err) && k2_dir_sync_parent(j->dir, err);
+    k2_buf_done(&text);
+    return ok;
+}
+
+struct k2_journal *k2_journal_open(const char *dir, int partition_count, int64_t segment_bytes,
+                                   bool is_volatile, struct k2_err *err) {
+    struct k2_journal *j = k2_new(struct k2_journal);
+    char path[4400];
+    j->dir = k2_strdup(dir);
+    j->segment_bytes = segment_bytes;
+    j->is_volatile = is_volatile;
+    j->segment_fd = j->lock_fd = -1;
+    pthread_mutex_init(&j->append_lock, NULL);
+    pthread_mutex_init(&j->sync_lock, NULL);
+    snprintf(path, sizeof path, "%s/lock", dir);
+    bool ok = partition_count <= 0 || k2_dir_make(dir, err);
+    if (ok && partition_count <= 0 && !k2_path_exists(dir))
+        ok = k2_err_set(err, K2_NOT_FOUND, "there is no topic at %s", dir);
+    if (ok) {
+        j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        ok = j->lock_fd >= 0 || k2_err_sys(err, "open %s", path);
+    }
+    /* Two processes may make one topic at once: the lock decides whose log id it gets. */
+    if (ok && (ok = lock(j, err))) {
+        ok = open_topic(j, partition_count, err);
+        unlock(j);
+    }
+    if (ok && open_control(j, err))
+        return j;
+    k2_journal_free(j);
+    return NULL;
+}
+
+void k2_journal_free(struct k2_journal *journal) {
+    if (!journal)
+        return;
+    if (journal->control)
+        munmap(journal->control, sizeof *journal->control);
+    if (journal->segment_fd >= 0)
+        close(journal->segment_fd);
+    if (journal->lock_fd >= 0)
+        close(journal->lock_fd);
+    pthread_mutex_destroy(&journal->append_lock);
+    pthread_mutex_destroy(&journal->sync_lock);
+    k2_free(journal->dir);
+    k2_free(journal);
+}
+
+/* ---- durable end ---- */
+
+/* Forward only, and only within the generation. */
+static void publish_durable(struct k2_journal *j, uint64_t generation, uint64_t position) {
+    struct k2_control *c = j->control;
+    uint64_t old = atomic_load(&c->durable);
+    while (generation_of(old) == generation && position_of(old) < position)
+        if (atomic_compare_exchange_weak(&c->durable, &old, generation << 48 | position)) {
+            atomic_fetch_add(&c->moved, 1);
+            syscall(SYS_futex, &c->moved, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+            return;
+        }
+}
+
+uint64_t k2_journal_durable(const struct k2_journal *journal) {
+    return position_of(atomic_load(&journal->control->durable));
+}
+
+uint64_t k2_journal_start(const struct k2_journal *journal) {
+    return atomic_load(&journal->control->start);
+}
+
+int64_t k2_journal_first_offset(const struct k2_journal *journal, int log_partition) {
+    return atomic_load(&journal->control->part[log_partition].first);
+}
+
+bool k2_journal_wait(struct k2_journal *journal, uint64_t position, int timeout_ms) {
+    struct k2_control *c = journal->control;
+    uint32_t seen = atomic_load(&c->moved);
+    if (k2_journal_durable(journal) > position)
+        return true;
+    struct timespec limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000000l};
+    syscall(SYS_futex, &c->moved, FUTEX_WAIT, seen, &limit, NULL, 0);
+    return k2_journal_durable(journal) > position;
+}
+
+/* A failed fsync is never repeated: nobody knows what it left behind. Everything since the durable
+ * end goes, the generation counts up, and every waiter of the old one fails. */
+static void give_up(struct k2_journal *j, uint64_t generation) {
+    struct k2_err err;
+    if (!lock(j, &err))
+        return;
+    struct k2_control *c = j->control;
+    uint64_t durable = atomic_load(&c->durable);
+    if (generation_of(durable) == generation && cut_at(j, position_of(durable), &err))
+        (void)!recover_all(j, generation + 1, &err);
+    unlock(j);
+}
+
+bool k2_journal_sync(struct k2_journal *j, uint64_t position, uint64_t generation,
+                     struct k2_err *err) {
+    struct k2_control *c = j->control;
+    bool ok = true;
+    pthread_mutex_lock(&j->sync_lock);
+    uint64_t durable = atomic_load(&c->durable);
+    if (generation_of(durable) == generation && position_of(durable) < position) {
+        uint64_t target = position_of(atomic_load(&c->written));
+        char path[4400];
+        struct k2_segment at = {0};
+        ok = j->is_volatile || k2_segment_map(j, &at, target - 1, err);
+        segment_path(j, at.base, path);
+        k2_segment_unmap(&at);
+        int fd = ok && !j->is_volatile ? open(path, O_RDWR | O_CLOEXEC) : -1;
+        if (ok && !j->is_volatile && (fd < 0 || fdatasync(fd))) {
+            ok = k2_err_sys(err, "fsync %s", path);
+            err->retriable = true;
+            give_up(j, generation);
+        }
+        if (fd >= 0)
+            close(fd);
+        if (ok)
+            publish_durable(j, generation, target);
+    }
+    durable = atomic_load(&c->durable);
+    pthread_mutex_unlock(&j->sync_lock);
+    if (ok && generation_of(durable) != generation) {
+        ok = k2_err_set(err, K2_IO, "%s was cut back after a failed fsync; append again", j->dir);
+        err->retriable = true;
+    }
+    return ok;
+}
+
+/* ---- write ---- */
+
+static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, struct k2_err *err) {
+    if (!j->is_volatile && fdatasync(j->segment_fd))
+        return k2_err_sys(err, "fsync a segment of %s", j->dir);
+    publish_durable(j, generation, position);
+    return open_segment(j, position, true, err);
+}
+
+static bool write_all(struct k2_journal *j, struct iovec *parts, int count, uint64_t position,
+                      struct k2_err *err) {
+    while (count) {
+        ssize_t put = pwritev(j->segment_fd, parts, K2_MIN(count, IOV_MAX),
+                              (off_t)(position - j->segment_base));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return k2_err_sys(err, "write a segment of %s", j->dir);
+        position += (uint64_t)put;
+        for (; count && (size_t)put >= parts->iov_len; parts++, count--)
+            put -= (ssize_t)parts->iov_len;
+        if (put) {
+            parts->iov_base = (char *)parts->iov_base + put;
+            parts->iov_len -= (size_t)put;
+        }
+    }
+    return true;
+}
+
+/* Offsets are known only under the lock, so headers and checksums are made here. */
+static void seal(struct k2_journal *j, struct k2_group_part *parts, int count, int64_t time_us,
+                 uint64_t position, struct iovec *vectors) {
+    for (int i = 0; i < count; i++) {
+        struct k2_group_part *part = &parts[i];
+        struct k2_frame *frame = (struct k2_frame *)part->bytes->ptr;
+        part->base_offset = atomic_load(&j->control->part[part->log_partition].next);
+        *frame = (struct k2_frame){.magic = K2_FRAME_MAGIC,
+                                   .bytes = (uint32_t)part->bytes->len,
+                                   .version = K2_FRAME_VERSION,
+                                   .flags = i == count - 1 ? K2_FRAME_LAST : 0,
+                                   .log_partition = part->log_partition,
+                                   .count = part->count,
+                                   .base_offset = part->base_offset,
+                                   .time_us = time_us,
+                                   .group = position};
+        frame->crc = k2_crc32c(0, part->bytes->ptr + 8, part->bytes->len - 8);
+        vectors[i] = (struct iovec){part->bytes->ptr, part->bytes->len};
+    }
+}
+
+static bool write_locked(struct k2_journal *j, struct k2_group_part *parts, int count,
+                         int64_t time_us, uint64_t *ret_position, uint64_t *ret_generation,
+                         struct k2_err *err) {
+    struct k2_control *c = j->control;
+    uint64_t total = 0;
+    K2_TRY(recover_tail(j, err));
+    uint64_t packed = atomic_load(&c->written), position = position_of(packed);
+    for (int i = 0; i < count; i++) {
+        while (parts[i].bytes->len % 8) /* headers are read where they lie, so they lie aligned */
+            k2_buf_byte(parts[i].bytes, 0);
+        total += parts[i].bytes->len;
+    }
+    if (total > K2_GROUP_MAX)
+        return k2_err_set(err, K2_LIMIT, "an append of %" PRIu64 " bytes is too large", total);
+    if (position > j->segment_base &&
+        position - j->segment_base + total > (uint64_t)j->segment_bytes)
+        K2_TRY(roll(j, generation_of(packed), position, err));
+    struct iovec *vectors = k2_new_array(struct iovec, (size_t)count);
+    seal(j, parts, count, time_us, position, vectors);
+    bool ok = write_all(j, vectors, count, position, err);
+    k2_free(vectors);
+    if (!ok) {
+        struct k2_err ignored;
+        (void)!cut_at(j, position, &ignored); /* else the next appender cuts it */
+        return false;
+    }
+    for (int i = 0; i < count; i++)
+        atomic_fetch_add(&c->part[parts[i].log_partition].next, parts[i].count);
+    *ret_position = position + total;
+    *ret_generation = generation_of(packed);
+    atomic_store(&c->written, (packed & ~POSITION_MASK) | (position + total));
+    return true;
+}
+
+bool k2_journal_write(struct k2_journal *journal, struct k2_group_part *parts, int count,
+                      int64_t time_us, uint64_t *ret_position, uint64_t *ret_generation,
+                      struct k2_err *err) {
+    K2_TRY(lock(journal, err));
+    bool ok = write_locked(journal, parts, count, time_us, ret_position, ret_generation, err);
+    unlock(journal);
+    return ok;
+}
+
+bool k2_journal_drop(struct k2_journal *journal, uint64_t position, const int64_t *first,
+                     int64_t *ret_bytes, struct k2_err *err) {
+    uint64_t *bases;
+    int count;
+    *ret_bytes = 0;
+    K2_TRY(lock(journal, err));
+    bool ok = k2_journal_segments(journal, &bases, &count, err);
+    for (int i = 0; ok && i + 1 < count && bases[i] < position; i++) {
+        char path[4400];
+        segment_path(journal, bases[i], path);
+        ok = unlink(path) == 0 || k2_err_sys(err, "remove segment %s", path);
+        *ret_bytes += ok ? (int64_t)(bases[i + 1] - bases[i]) : 0;
+    }
+    if (ok) {
+        k2_free(bases);
+        for (int p = 0; p < journal->partition_count; p++)
+            atomic_store(&journal->control->part[p].first, first[p]);
+        atomic_store(&journal->control->start, position);
+    }
+    unlock(journal);
+    return ok;
+}

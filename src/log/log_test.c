@@ -1,0 +1,431 @@
+/* log_test.c -- the log's contract over every backend, and what only files can suffer. */
+#include "log/log.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "log/journal.h"
+#include "log/lease.h"
+#include "log/registry.h"
+#include "market/avro.h"
+#include "market/topic.h"
+#include "support/test.h"
+
+#define TOPIC "market.equities.trades.simx"
+
+struct rig {
+    char url[128];
+    struct k2_registry *registry;
+    struct k2_log *log;
+    struct k2_intern strings;
+    struct k2_batch *batch;
+};
+
+static struct k2_log *open_log(struct rig *r) {
+    struct k2_err err = {0};
+    struct k2_log_opts opts = {.url = r->url,
+                               .partitions = 4,
+                               .segment_bytes = 1 << 16,
+                               .clock = k2_clock_real(),
+                               .registry = r->registry};
+    struct k2_log *log = k2_log_open(&opts, &err);
+    if (!log)
+        fail_msg("%s", err.msg);
+    return log;
+}
+
+static void rig_open(struct rig *r, bool is_memory) {
+    struct k2_err err = {0};
+    *r = (struct rig){0};
+    r->registry = k2_registry_open("memory:", &err);
+    CHECK(r->registry);
+    if (is_memory)
+        strcpy(r->url, "memory:");
+    else
+        snprintf(r->url, sizeof r->url, "embedded:%s/log", test_dir());
+    r->log = open_log(r);
+    r->batch = k2_batch_new(k2_schema_of(K2_TRADE), 4096, &r->strings);
+}
+
+static void rig_close(struct rig *r) {
+    k2_batch_free(r->batch);
+    k2_intern_done(&r->strings);
+    k2_log_free(r->log);
+    k2_registry_free(r->registry);
+}
+
+static void put(struct rig *r, int symbol, int64_t n) {
+    struct k2_batch *b = r->batch;
+    char name[16], id[24];
+    uint32_t row = b->rows++;
+    int len = snprintf(id, sizeof id, "%lld", (long long)n);
+    snprintf(name, sizeof name, "S%d", symbol);
+    for (int i = 0; i < b->schema->column_count; i++) {
+        size_t width = k2_type_width(b->schema->columns[i].type);
+        memset((char *)b->col[i].data + row * width, 0, width);
+    }
+    b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(&r->strings, k2_str_of(name));
+    b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(&r->strings, K2_STR("SIMX"));
+    b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(&r->strings, K2_STR("USD"));
+    b->col[K2_TRADE_ID].span[row] = k2_batch_put(b, (struct k2_str){id, (size_t)len});
+    b->col[K2_TRADE_SOURCE_SEQUENCE].valid[row] = 1;
+    b->col[K2_TRADE_SOURCE_SEQUENCE].i64[row] = n;
+}
+
+static void append(struct rig *r) {
+    struct k2_err err = {0};
+    CHECK_OK(k2_log_append(r->log, TOPIC, r->batch, &err));
+    k2_batch_clear(r->batch);
+}
+
+/* Reads everything from the start; checks offsets and places; returns the records. */
+static int64_t read_all(struct k2_log *log, int max) {
+    struct k2_err err = {0};
+    struct k2_log_range ranges[4];
+    int64_t from[4], total = 0;
+    CHECK_OK(k2_log_ranges(log, TOPIC, ranges, &err));
+    for (int p = 0; p < 4; p++)
+        from[p] = ranges[p].start;
+    struct k2_log_reader *reader = k2_log_reader_new(log, TOPIC, from, &err);
+    if (!reader)
+        fail_msg("%s", err.msg);
+    struct k2_record *records = k2_new_array(struct k2_record, (size_t)max);
+    for (int count = 1; count;) {
+        CHECK_OK(k2_log_read(reader, records, max, &count, &err));
+        for (int i = 0; i < count; i++) {
+            int p = records[i].log_partition;
+            CHECK(records[i].offset == from[p]++);
+            CHECK((int)k2_key_partition(records[i].key, 4) == p);
+        }
+        total += count;
+    }
+    for (int p = 0; p < 4; p++)
+        CHECK(from[p] == ranges[p].end);
+    k2_free(records);
+    k2_log_reader_free(reader);
+    return total;
+}
+
+static void contract(bool is_memory) {
+    struct rig r;
+    struct k2_err err = {0};
+    rig_open(&r, is_memory);
+    struct k2_topic_info info;
+    CHECK(!k2_log_topic(r.log, TOPIC, false, &info, &err) && err.code == K2_NOT_FOUND);
+    for (int round = 0; round < 40; round++) {
+        for (int i = 0; i < 100; i++)
+            put(&r, i % 17, round * 100 + i + 1);
+        append(&r);
+    }
+    CHECK_OK(k2_log_topic(r.log, TOPIC, false, &info, &err));
+    CHECK(info.partition_count == 4 && strlen(info.log_id) == 36);
+    CHECK(read_all(r.log, 4096) == 4000 && read_all(r.log, 7) == 4000);
+    CHECK(!k2_log_topic(r.log, "../x", true, &info, &err) && err.code == K2_USAGE);
+    struct k2_topic_info events;
+    CHECK_OK(k2_log_topic(r.log, K2_EVENTS_TOPIC, true, &events, &err));
+    CHECK(events.partition_count == 1);
+    int64_t beyond[4] = {1 << 20, 0, 0, 0};
+    CHECK(!k2_log_reader_new(r.log, TOPIC, beyond, &err) && err.code == K2_INVALID);
+    rig_close(&r);
+}
+
+TEST(log_contract_memory) {
+    contract(true);
+}
+TEST(log_contract_embedded) {
+    contract(false);
+}
+
+static void decodes_what_was_written(bool is_memory) {
+    struct rig r;
+    struct k2_err err = {0};
+    rig_open(&r, is_memory);
+    put(&r, 1, 42);
+    append(&r);
+    int64_t from[4] = {0};
+    struct k2_log_reader *reader = k2_log_reader_new(r.log, TOPIC, from, &err);
+    struct k2_record record;
+    int count;
+    CHECK_OK(k2_log_read(reader, &record, 1, &count, &err));
+    CHECK(count == 1 && k2_str_is(record.key, "SIMX.S1"));
+    uint32_t id;
+    struct k2_str body;
+    struct k2_buf json = {0};
+    CHECK(k2_avro_unframe(record.value, &id, &body));
+    CHECK_OK(k2_registry_get(r.registry, id, &json, &err));
+    struct k2_avro_plan *plan = k2_avro_plan_new(k2_schema_of(K2_TRADE), k2_buf_view(&json), &err);
+    CHECK(k2_avro_decode(plan, body, r.batch) == K2_AVRO_OK);
+    CHECK(r.batch->col[K2_TRADE_SOURCE_SEQUENCE].i64[0] == 42);
+    bool moved;
+    CHECK_OK(k2_log_reader_wait(reader, 10, &moved, &err));
+    CHECK(!moved);
+    k2_avro_plan_free(plan);
+    k2_buf_done(&json);
+    k2_log_reader_free(reader);
+    rig_close(&r);
+}
+
+TEST(log_decodes_memory) {
+    decodes_what_was_written(true);
+}
+TEST(log_decodes_embedded) {
+    decodes_what_was_written(false);
+}
+
+TEST(log_reader_never_passes_the_durable_end) {
+    struct rig r;
+    struct k2_err err = {0};
+    rig_open(&r, false);
+    put(&r, 1, 1);
+    append(&r);
+    struct k2_ticket ticket;
+    put(&r, 1, 2);
+    CHECK_OK(k2_log_write(r.log, TOPIC, r.batch, &ticket, &err));
+    CHECK(read_all(r.log, 16) == 1);
+    CHECK_OK(k2_log_wait(r.log, &ticket, &err));
+    CHECK(read_all(r.log, 16) == 2);
+    rig_close(&r);
+}
+
+TEST(log_reopens_with_everything) {
+    struct rig r;
+    rig_open(&r, false);
+    for (int i = 0; i < 500; i++)
+        put(&r, i % 9, i + 1);
+    append(&r);
+    k2_log_free(r.log);
+    r.log = open_log(&r);
+    CHECK(read_all(r.log, 64) == 500);
+    put(&r, 3, 501);
+    append(&r);
+    CHECK(read_all(r.log, 64) == 501);
+    rig_close(&r);
+}
+
+static void last_segment(struct rig *r, char path[256]) {
+    char command[300];
+    snprintf(command, sizeof command, "ls %s/" TOPIC "/*.seg | tail -1", r->url + 9);
+    FILE *pipe = popen(command, "r");
+    CHECK(fgets(path, 256, pipe));
+    path[strcspn(path, "\n")] = 0;
+    pclose(pipe);
+}
+
+static void forget_control(struct rig *r) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/" TOPIC "/control", r->url + 9);
+    CHECK(unlink(path) == 0);
+}
+
+/* A power cut may leave any prefix of the last append: it goes whole or stays whole. */
+TEST(log_torn_tail_of_every_length) {
+    struct rig r;
+    struct stat st;
+    char path[256];
+    rig_open(&r, false);
+    for (int i = 0; i < 5; i++)
+        put(&r, i, 1);
+    append(&r);
+    last_segment(&r, path);
+    CHECK(stat(path, &st) == 0);
+    off_t before = st.st_size;
+    for (int i = 0; i < 5; i++)
+        put(&r, i, 2);
+    append(&r);
+    CHECK(stat(path, &st) == 0);
+    struct k2_buf whole = {0};
+    char *bytes = k2_buf_reserve(&whole, (size_t)st.st_size);
+    int fd = open(path, O_RDONLY);
+    CHECK(read(fd, bytes, (size_t)st.st_size) == st.st_size);
+    close(fd);
+    for (off_t size = before; size <= st.st_size; size++) {
+        k2_log_free(r.log);
+        fd = open(path, O_WRONLY | O_TRUNC);
+        CHECK(write(fd, bytes, (size_t)size) == size);
+        close(fd);
+        forget_control(&r);
+        r.log = open_log(&r);
+        CHECK(read_all(r.log, 16) == (size == st.st_size ? 10 : 5));
+    }
+    put(&r, 1, 3);
+    append(&r);
+    CHECK(read_all(r.log, 16) == 11);
+    k2_buf_done(&whole);
+    rig_close(&r);
+}
+
+TEST(log_flipped_bytes_are_named) {
+    struct rig r;
+    struct k2_err err = {0};
+    char path[256];
+    rig_open(&r, false);
+    for (int i = 0; i < 50; i++)
+        put(&r, 1, i + 1);
+    append(&r);
+    last_segment(&r, path);
+    int fd = open(path, O_RDWR);
+    char byte;
+    CHECK(pread(fd, &byte, 1, 200) == 1);
+    byte ^= 1;
+    CHECK(pwrite(fd, &byte, 1, 200) == 1);
+    close(fd);
+    int64_t from[4] = {0};
+    struct k2_log_reader *reader = k2_log_reader_new(r.log, TOPIC, from, &err);
+    struct k2_record records[64];
+    int count;
+    CHECK(reader && !k2_log_read(reader, records, 64, &count, &err));
+    CHECK(err.code == K2_CORRUPT && strstr(err.msg, ".seg"));
+    k2_log_reader_free(reader);
+    rig_close(&r);
+}
+
+static void *append_many(void *self) {
+    struct rig *shared = self;
+    struct rig own = {.log = shared->log, .registry = shared->registry};
+    own.batch = k2_batch_new(k2_schema_of(K2_TRADE), 64, &own.strings);
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < 20; i++)
+            put(&own, i, round + 1);
+        append(&own);
+    }
+    k2_batch_free(own.batch);
+    k2_intern_done(&own.strings);
+    return NULL;
+}
+
+TEST(log_takes_appends_from_many_threads) {
+    struct rig r;
+    pthread_t threads[4];
+    rig_open(&r, false);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, append_many, &r) == 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(read_all(r.log, 500) == 4000);
+    rig_close(&r);
+}
+
+/* A child appends and reports what was acknowledged; it is killed at a random moment. */
+static void appender(struct rig *r, int out) {
+    struct rig own = {.registry = r->registry};
+    memcpy(own.url, r->url, sizeof own.url);
+    own.log = open_log(&own);
+    own.batch = k2_batch_new(k2_schema_of(K2_TRADE), 64, &own.strings);
+    for (int64_t n = 1;; n++) {
+        struct k2_err err = {0};
+        for (int i = 0; i < 8; i++)
+            put(&own, i, n);
+        if (!k2_log_append(own.log, TOPIC, own.batch, &err) || write(out, &n, sizeof n) < 0)
+            _exit(1);
+        k2_batch_clear(own.batch);
+    }
+}
+
+TEST(log_keeps_what_it_acknowledged_through_kills) {
+    struct rig r;
+    struct k2_random random;
+    rig_open(&r, false);
+    k2_random_seed(&random, 1);
+    int64_t acknowledged = 0;
+    for (int round = 0; round < 15; round++) {
+        int ends[2];
+        CHECK(pipe(ends) == 0);
+        pid_t pid = fork();
+        if (pid == 0)
+            appender(&r, ends[1]);
+        close(ends[1]);
+        usleep((useconds_t)(2000 + k2_random_below(&random, 20000)));
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        int64_t n, last = 0;
+        while (read(ends[0], &n, sizeof n) == (ssize_t)sizeof n)
+            last = n;
+        close(ends[0]);
+        acknowledged += last * 8;
+        put(&r, 1, 1);
+        append(&r); /* recovers the tail */
+        acknowledged++;
+        int64_t there = read_all(r.log, 512);
+        CHECK(there >= acknowledged && there <= acknowledged + 8);
+        acknowledged = there;
+    }
+    rig_close(&r);
+}
+
+TEST(log_trims_whole_segments_that_nobody_needs) {
+    struct rig r;
+    struct k2_err err = {0};
+    rig_open(&r, false);
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 100; i++)
+            put(&r, i % 17, round * 100 + i + 1);
+        append(&r);
+    }
+    int64_t keep[4] = {0}, bytes, from[4] = {0};
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, &bytes, &err));
+    CHECK(bytes == 0);
+    struct k2_log_range before[4], after[4];
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, before, &err));
+    for (int p = 0; p < 4; p++)
+        keep[p] = before[p].end / 2;
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, &bytes, &err));
+    CHECK(bytes > 0);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, after, &err));
+    int64_t left = 0;
+    for (int p = 0; p < 4; p++) {
+        CHECK(after[p].end == before[p].end && after[p].start <= keep[p]);
+        left += after[p].end - after[p].start;
+    }
+    CHECK(read_all(r.log, 100) == left && left < 6000);
+    CHECK(!k2_log_reader_new(r.log, TOPIC, from, &err) && err.code == K2_LIMIT);
+    rig_close(&r);
+}
+
+TEST(registry_gives_one_id_to_one_schema) {
+    struct k2_err err = {0};
+    struct k2_registry *r = k2_registry_open("memory:", &err);
+    uint32_t a, b, c;
+    struct k2_buf text = {0};
+    CHECK_OK(k2_registry_register(r, "x-value", K2_STR("{\"a\":1}"), &a, &err));
+    CHECK_OK(k2_registry_register(r, "y-value", K2_STR("{\"a\":1}"), &b, &err));
+    CHECK_OK(k2_registry_register(r, "x-value", K2_STR("{\"a\":2}"), &c, &err));
+    CHECK(a == b && a != c);
+    CHECK_OK(k2_registry_get(r, c, &text, &err));
+    CHECK(k2_str_is(k2_buf_view(&text), "{\"a\":2}"));
+    CHECK(!k2_registry_get(r, 99, &text, &err) && err.code == K2_NOT_FOUND);
+    k2_buf_done(&text);
+    k2_registry_free(r);
+}
+
+TEST(lease_names_its_holder_and_dies_with_it) {
+    struct k2_err err = {0};
+    const char *dir = test_dir();
+    int ends[2];
+    char byte;
+    CHECK(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool taken;
+        struct k2_lease *lease = k2_lease_try(dir, "test", &taken, NULL, &err);
+        (void)!write(ends[1], lease ? "y" : "n", 1);
+        pause();
+    }
+    CHECK(read(ends[0], &byte, 1) == 1 && byte == 'y');
+    bool taken;
+    struct k2_buf holder = {0};
+    CHECK(!k2_lease_try(dir, "me", &taken, &holder, &err) && !taken && err.code == K2_OK);
+    CHECK(strstr(k2_buf_cstr(&holder), "test"));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    struct k2_lease *lease = k2_lease_try(dir, "me", &taken, &holder, &err);
+    CHECK(lease && taken);
+    k2_lease_free(lease);
+    k2_buf_done(&holder);
+}

@@ -1,0 +1,246 @@
+/* reader.c -- records of a topic in journal order, straight from the mapped segments. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "log/log_impl.h"
+
+struct k2_log_reader {
+    struct k2_topic *topic;
+    struct k2_segment segment;
+    uint64_t position;            /* of the next frame */
+    uint64_t limit;               /* how far the mapped segment may be read */
+    int64_t *from;                /* the next wanted offset; -1: not wanted */
+    const struct k2_frame *frame; /* being read; NULL: none */
+    uint64_t frame_at;
+    const uint8_t *record;
+    uint32_t index;
+};
+
+/* ---- ranges: what the journal's frames say up to the durable end ---- */
+
+/* Walks frame headers from the start; next[] gets each log partition's end. */
+static bool walk(struct k2_journal *j, int64_t *next, struct k2_err *err) {
+    uint64_t at = k2_journal_start(j), end = k2_journal_durable(j);
+    struct k2_segment segment = {0};
+    bool ok = true;
+    while (ok && at < end) {
+        const struct k2_frame *frame;
+        ok = k2_segment_map(j, &segment, at, err);
+        uint64_t *bases, limit = end;
+        int count = 0;
+        if (ok && (ok = k2_journal_segments(j, &bases, &count, err))) {
+            for (int i = count - 1; i >= 0 && bases[i] > at; i--)
+                limit = K2_MIN(bases[i], limit);
+            k2_free(bases);
+        }
+        while (ok && at < limit) {
+            ok = k2_segment_frame(j, &segment, at, limit, false, &frame, err);
+            if (ok) {
+                next[frame->log_partition] = frame->base_offset + frame->count;
+                at += frame->bytes;
+            }
+        }
+    }
+    k2_segment_unmap(&segment);
+    return ok;
+}
+
+bool k2_log_ranges(struct k2_log *log, const char *topic, struct k2_log_range *ranges,
+                   struct k2_err *err) {
+    struct k2_topic *t;
+    K2_TRY(k2_topic_open(log, topic, false, &t, err));
+    struct k2_journal *j = t->journal;
+    int64_t next[K2_PARTITIONS_MAX];
+    for (int p = 0; p < j->partition_count; p++)
+        next[p] = k2_journal_first_offset(j, p);
+    K2_TRY(walk(j, next, err));
+    for (int p = 0; p < j->partition_count; p++)
+        ranges[p] = (struct k2_log_range){k2_journal_first_offset(j, p), next[p]};
+    return true;
+}
+
+/* ---- reader ---- */
+
+static bool check_from(const struct k2_log_range *range, int64_t from, const char *topic, int p,
+                       struct k2_err *err) {
+    if (from >= 0 && from < range->start)
+        return k2_err_set(err, K2_LIMIT,
+                          "%s/%d: offset %" PRId64 " was trimmed; the log begins at "
+                          "%" PRId64,
+                          topic, p, from, range->start);
+    if (from > range->end)
+        return k2_err_set(err, K2_INVALID, "%s/%d: offset %" PRId64 " lies past the end, %" PRId64,
+                          topic, p, from, range->end);
+    return true;
+}
+
+struct k2_log_reader *k2_log_reader_new(struct k2_log *log, const char *topic, const int64_t *from,
+                                        struct k2_err *err) {
+    struct k2_topic *t;
+    if (!k2_topic_open(log, topic, false, &t, err))
+        return NULL;
+    int count = t->journal->partition_count;
+    struct k2_log_range *ranges = k2_new_array(struct k2_log_range, (size_t)count);
+    bool ok = k2_log_ranges(log, topic, ranges, err);
+    for (int p = 0; ok && p < count; p++)
+        ok = check_from(&ranges[p], from[p], topic, p, err);
+    k2_free(ranges);
+    if (!ok)
+        return NULL;
+    struct k2_log_reader *r = k2_new(struct k2_log_reader);
+    r->topic = t;
+    r->from = k2_new_array(int64_t, (size_t)count);
+    memcpy(r->from, from, (size_t)count * sizeof *from);
+    r->position = k2_journal_start(t->journal);
+    return r;
+}
+
+void k2_log_reader_free(struct k2_log_reader *reader) {
+    if (!reader)
+        return;
+    k2_segment_unmap(&reader->segment);
+    k2_free(reader->from);
+    k2_free(reader);
+}
+
+/* Finds how far the segment that holds the position may be read, and maps it. */
+static bool advance(struct k2_log_reader *r, uint64_t end, struct k2_err *err) {
+    struct k2_journal *j = r->topic->journal;
+    uint64_t *bases, base = UINT64_MAX, limit = end;
+    int count;
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    for (int i = 0; i < count; i++) {
+        if (bases[i] <= r->position)
+            base = bases[i];
+        else
+            limit = K2_MIN(limit, bases[i]);
+    }
+    k2_free(bases);
+    bool is_mapped =
+        r->segment.bytes && r->segment.base == base && limit - base <= r->segment.mapped;
+    if (!is_mapped)
+        K2_TRY(k2_segment_map(j, &r->segment, r->position, err));
+    r->limit = limit;
+    return true;
+}
+
+/* Steps to the next frame that holds wanted records. *ret_found false: the durable end, or, where
+ * the mapping must stay because views into it were given out, the end of what is mapped. */
+static bool next_frame(struct k2_log_reader *r, bool must_stay, bool *ret_found,
+                       struct k2_err *err) {
+    struct k2_journal *j = r->topic->journal;
+    *ret_found = false;
+    for (;;) {
+        if (r->position >= r->limit) {
+            uint64_t end = k2_journal_durable(j);
+            if (r->position >= end || must_stay)
+                return true;
+            K2_TRY(advance(r, end, err));
+        }
+        const struct k2_frame *frame;
+        K2_TRY(k2_segment_frame(j, &r->segment, r->position, r->limit, false, &frame, err));
+        int64_t from = r->from[frame->log_partition];
+        uint64_t at = r->position;
+        r->position += frame->bytes;
+        if (from < 0 || frame->base_offset + frame->count <= from)
+            continue;
+        K2_TRY(k2_segment_frame(j, &r->segment, at, r->limit, true, &frame, err));
+        r->frame = frame;
+        r->frame_at = at;
+        r->record = (const uint8_t *)frame + K2_FRAME_BYTES;
+        r->index = 0;
+        *ret_found = true;
+        return true;
+    }
+}
+
+/* The next record of the frame; its lengths are checked against the frame's end. */
+static bool take_record(struct k2_log_reader *r, struct k2_record *record, struct k2_err *err) {
+    const struct k2_frame *f = r->frame;
+    const uint8_t *end = (const uint8_t *)f + f->bytes;
+    uint32_t lengths[2];
+    bool fits = end - r->record >= 8;
+    if (fits) {
+        memcpy(lengths, r->record, 8);
+        fits = (uint64_t)lengths[0] + lengths[1] <= (uint64_t)(end - r->record - 8);
+    }
+    if (!fits)
+        return k2_err_set(err, K2_CORRUPT, "%s: the frame at %" PRIu64 " ends inside a record",
+                          r->topic->journal->dir, r->frame_at);
+    *record = (struct k2_record){.log_partition = (int32_t)f->log_partition,
+                                 .offset = f->base_offset + r->index,
+                                 .time_us = f->time_us,
+                                 .key = k2_str_make(r->record + 8, lengths[0]),
+                                 .value = k2_str_make(r->record + 8 + lengths[0], lengths[1])};
+    r->record += 8 + lengths[0] + lengths[1];
+    r->index++;
+    return true;
+}
+
+bool k2_log_read(struct k2_log_reader *reader, struct k2_record *records, int max, int *ret_count,
+                 struct k2_err *err) {
+    *ret_count = 0;
+    while (*ret_count < max) {
+        if (!reader->frame) {
+            bool found;
+            K2_TRY(next_frame(reader, *ret_count > 0, &found, err));
+            if (!found)
+                return true;
+        }
+        struct k2_record record;
+        K2_TRY(take_record(reader, &record, err));
+        if (record.offset >= reader->from[record.log_partition]) {
+            reader->from[record.log_partition] = record.offset + 1;
+            records[(*ret_count)++] = record;
+        }
+        if (reader->index == reader->frame->count)
+            reader->frame = NULL;
+    }
+    return true;
+}
+
+bool k2_log_reader_wait(struct k2_log_reader *reader, int timeout_ms, bool *ret_moved,
+                        struct k2_err *err) {
+    (void)err;
+    *ret_moved = k2_journal_wait(reader->topic->journal, reader->position, timeout_ms);
+    return true;
+}
+
+/* ---- trim ---- */
+
+bool k2_log_trim(struct k2_log *log, const char *topic, const int64_t *keep, int64_t *ret_bytes,
+                 struct k2_err *err) {
+    struct k2_topic *t;
+    uint64_t *bases;
+    int count;
+    *ret_bytes = 0;
+    K2_TRY(k2_topic_open(log, topic, false, &t, err));
+    struct k2_journal *j = t->journal;
+    int64_t first[K2_PARTITIONS_MAX], next[K2_PARTITIONS_MAX];
+    for (int p = 0; p < j->partition_count; p++)
+        first[p] = next[p] = k2_journal_first_offset(j, p);
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    uint64_t end = k2_journal_durable(j), cut = count ? bases[0] : 0;
+    bool ok = true, may_go = true;
+    for (int i = 0; ok && may_go && i + 1 < count && bases[i + 1] <= end; i++) {
+        struct k2_segment segment = {0};
+        const struct k2_frame *frame;
+        ok = k2_segment_map(j, &segment, bases[i], err);
+        for (uint64_t at = bases[i]; ok && at < bases[i + 1]; at += frame->bytes) {
+            ok = k2_segment_frame(j, &segment, at, bases[i + 1], false, &frame, err);
+            if (!ok)
+                break;
+            next[frame->log_partition] = frame->base_offset + frame->count;
+        }
+        k2_segment_unmap(&segment);
+        for (int p = 0; ok && p < j->partition_count; p++)
+            may_go &= next[p] <= keep[p];
+        if (ok && may_go) {
+            cut = bases[i + 1];
+            memcpy(first, next, (size_t)j->partition_count * sizeof *next);
+        }
+    }
+    k2_free(bases);
+    return ok && (!count || k2_journal_drop(j, cut, first, ret_bytes, err));
+}

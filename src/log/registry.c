@@ -1,0 +1,185 @@
+/* registry.c -- the embedded schema registry: a folder of schemas and an index, under one lock. */
+#include "log/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+/* index: a line per subject and version: id, version, hash of the schema, subject. */
+struct k2_registry {
+    char *dir;
+    bool is_volatile;
+    int lock_fd;
+    pthread_mutex_t lock;
+};
+
+enum { SCHEMA_BYTES_MAX = 1 << 20, INDEX_BYTES_MAX = 1 << 26 };
+
+struct k2_registry *k2_registry_open(const char *url, struct k2_err *err) {
+    struct k2_registry *r = k2_new(struct k2_registry);
+    char path[4400] = "/tmp/k2-registry-XXXXXX";
+    r->lock_fd = -1;
+    pthread_mutex_init(&r->lock, NULL);
+    bool ok = true;
+    if (strcmp(url, "memory:") == 0) {
+        ok = mkdtemp(path) || k2_err_sys(err, "make a folder for a registry in memory");
+        r->is_volatile = ok;
+        r->dir = ok ? k2_strdup(path) : NULL;
+    } else if (strncmp(url, "embedded:/", 10) == 0) {
+        r->dir = k2_strdup(url + 9);
+        ok = k2_dir_make(r->dir, err);
+    } else {
+        ok = k2_err_set(err, K2_USAGE,
+                        "registry %s: K2 knows embedded:/absolute/folder and memory:", url);
+    }
+    if (ok) {
+        snprintf(path, sizeof path, "%s/lock", r->dir);
+        r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        ok = r->lock_fd >= 0 || k2_err_sys(err, "open %s", path);
+    }
+    if (ok)
+        return r;
+    k2_registry_free(r);
+    return NULL;
+}
+
+void k2_registry_free(struct k2_registry *registry) {
+    if (!registry)
+        return;
+    struct k2_err ignored;
+    if (registry->lock_fd >= 0)
+        close(registry->lock_fd);
+    if (registry->is_volatile)
+        (void)!k2_path_remove(registry->dir, &ignored);
+    pthread_mutex_destroy(&registry->lock);
+    k2_free(registry->dir);
+    k2_free(registry);
+}
+
+static bool lock(struct k2_registry *r, struct k2_err *err) {
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    pthread_mutex_lock(&r->lock);
+    while (fcntl(r->lock_fd, F_OFD_SETLKW, &range)) {
+        if (errno == EINTR)
+            continue;
+        k2_err_sys(err, "lock %s", r->dir);
+        pthread_mutex_unlock(&r->lock);
+        return false;
+    }
+    return true;
+}
+
+static void unlock(struct k2_registry *r) {
+    struct flock range = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(r->lock_fd, F_OFD_SETLK, &range);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static bool read_index(struct k2_registry *r, struct k2_buf *index, struct k2_err *err) {
+    char path[4400];
+    snprintf(path, sizeof path, "%s/index", r->dir);
+    return !k2_path_exists(path) || k2_file_read(path, INDEX_BYTES_MAX, index, err);
+}
+
+struct line {
+    uint32_t id;
+    int version;
+    char hash[33];
+    char subject[260];
+};
+
+static bool next_line(struct k2_str *rest, struct line *line) {
+    char text[400];
+    while (rest->ptr && rest->len) {
+        struct k2_str one = k2_str_split(*rest, '\n', rest);
+        if (one.len == 0 || one.len >= sizeof text)
+            continue;
+        memcpy(text, one.ptr, one.len);
+        text[one.len] = 0;
+        if (sscanf(text, "%u %d %32s %259s", &line->id, &line->version, line->hash,
+                   line->subject) == 4)
+            return true;
+    }
+    return false;
+}
+
+static bool store_schema(struct k2_registry *r, uint32_t id, struct k2_str schema,
+                         struct k2_err *err) {
+    char path[4400];
+    snprintf(path, sizeof path, "%s/%u.avsc", r->dir, id);
+    return k2_file_replace(path, schema, err);
+}
+
+/* Under the lock. The schema is on the disk before the index names it, and both before it is given
+ * out. */
+static bool register_locked(struct k2_registry *r, const char *subject, struct k2_str schema,
+                            uint32_t *ret_id, struct k2_err *err) {
+    struct k2_buf index = {0};
+    char hash[33], path[4400];
+    uint32_t id = 0, last = 0;
+    int version = 0;
+    bool is_registered = false;
+    struct line line;
+    k2_hash128_hex(k2_hash128(schema.ptr, schema.len), hash);
+    bool ok = read_index(r, &index, err);
+    struct k2_str rest = k2_buf_view(&index);
+    while (ok && next_line(&rest, &line)) {
+        bool same = strcmp(line.hash, hash) == 0, own = strcmp(line.subject, subject) == 0;
+        last = K2_MAX(last, line.id);
+        id = same ? line.id : id;
+        version = own ? K2_MAX(version, line.version) : version;
+        is_registered |= same && own;
+    }
+    if (ok && !id) {
+        id = last + 1;
+        ok = store_schema(r, id, schema, err);
+    }
+    if (ok && !is_registered) {
+        k2_buf_printf(&index, "%u %d %s %s\n", id, version + 1, hash, subject);
+        snprintf(path, sizeof path, "%s/index", r->dir);
+        ok = k2_file_replace(path, k2_buf_view(&index), err);
+    }
+    k2_buf_done(&index);
+    if (ok)
+        *ret_id = id;
+    return ok;
+}
+
+bool k2_registry_register(struct k2_registry *registry, const char *subject, struct k2_str schema,
+                          uint32_t *ret_id, struct k2_err *err) {
+    if (schema.len > SCHEMA_BYTES_MAX || strlen(subject) > 250)
+        return k2_err_set(err, K2_LIMIT, "schema of %zu bytes for %s is too large", schema.len,
+                          subject);
+    K2_TRY(lock(registry, err));
+    bool ok = register_locked(registry, subject, schema, ret_id, err);
+    unlock(registry);
+    return ok;
+}
+
+bool k2_registry_get(struct k2_registry *registry, uint32_t id, struct k2_buf *ret_schema,
+                     struct k2_err *err) {
+    char path[4400];
+    snprintf(path, sizeof path, "%s/%u.avsc", registry->dir, id);
+    if (!k2_path_exists(path))
+        return k2_err_set(err, K2_NOT_FOUND, "schema %u is not in the registry", id);
+    return k2_file_read(path, SCHEMA_BYTES_MAX, ret_schema, err);
+}
+
+bool k2_registry_list(struct k2_registry *registry, k2_subject_fn *each, void *self,
+                      struct k2_err *err) {
+    struct k2_buf index = {0};
+    struct line line;
+    bool ok = read_index(registry, &index, err);
+    struct k2_str rest = k2_buf_view(&index);
+    while (ok && next_line(&rest, &line) && each(self, line.subject, line.version, line.id))
+        continue;
+    k2_buf_done(&index);
+    return ok;
+}

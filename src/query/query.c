@@ -1,0 +1,314 @@
+/* query.c -- gate, plan, views, run, format: one statement from SQL to bytes. */
+#include "query/query.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "query/query_impl.h"
+
+bool k2_format_parse(struct k2_str name, enum k2_format *ret_format) {
+    static const char *const names[] = {[K2_FORMAT_TABLE] = "table",
+                                        [K2_FORMAT_CSV] = "csv",
+                                        [K2_FORMAT_JSON] = "json",
+                                        [K2_FORMAT_NDJSON] = "ndjson",
+                                        [K2_FORMAT_PARQUET] = "parquet",
+                                        [K2_FORMAT_ARROW] = "arrow",
+                                        NULL};
+    int index = k2_name_index(names, name);
+    if (index >= 0)
+        *ret_format = (enum k2_format)index;
+    return index >= 0;
+}
+
+/* ---- open ---- */
+
+/* A folder of this query's own, so that processes sharing a spill folder do not meet in it. */
+static bool make_private(struct k2_query *query, struct k2_err *err) {
+    if (query->private)
+        return true;
+    const char *parent = query->spill ? query->spill : getenv("TMPDIR");
+    struct k2_buf path = {0};
+    k2_buf_printf(&path, "%s/query-XXXXXX", parent && *parent ? parent : "/tmp");
+    bool ok = !query->spill || k2_dir_make(query->spill, err);
+    if (ok && !mkdtemp(k2_buf_cstr(&path)))
+        ok = k2_err_sys(err, "make a folder for the query, %s", path.ptr);
+    if (ok)
+        query->private = k2_strdup(path.ptr);
+    k2_buf_done(&path);
+    return ok;
+}
+
+static bool open_engine(struct k2_query *query, bool has_out, struct k2_err *err) {
+    struct k2_buf out = {0};
+    bool ok = !(has_out || query->spill) || make_private(query, err);
+    if (ok && has_out) {
+        k2_buf_printf(&out, "%s/out", query->private);
+        ok = k2_dir_make(k2_buf_cstr(&out), err);
+    }
+    struct k2_engine_opts opts = {.dirs = (const char *const[]){query->root},
+                                  .dir_count = 1,
+                                  .out_dir = has_out ? out.ptr : NULL,
+                                  .spill = query->spill ? query->private : NULL,
+                                  .memory = query->limits.memory};
+    struct k2_engine *engine = ok ? k2_engine_open(&opts, err) : NULL;
+    k2_buf_done(&out);
+    if (!engine)
+        return false;
+    pthread_mutex_lock(&query->lock);
+    struct k2_engine *old = query->engine;
+    query->engine = engine;
+    query->has_out = has_out;
+    if (atomic_load(&query->is_cancelled))
+        k2_engine_cancel(engine);
+    pthread_mutex_unlock(&query->lock);
+    k2_engine_free(old);
+    return true;
+}
+
+struct k2_query *k2_query_open_with(const struct k2_query_opts *opts, const char *root,
+                                    k2_planner_fn *plan, void *self, struct k2_err *err) {
+    struct k2_query *query = k2_new(struct k2_query);
+    pthread_mutex_init(&query->lock, NULL);
+    query->limits = opts->limits;
+    query->root = k2_strdup(root);
+    query->as_of = opts->as_of ? k2_strdup(opts->as_of) : NULL;
+    query->spill = opts->spill ? k2_strdup(opts->spill) : NULL;
+    query->lake = opts->lake;
+    query->plan = plan;
+    query->plan_self = self ? self : query;
+    if (!open_engine(query, false, err)) {
+        k2_query_free(query);
+        return NULL;
+    }
+    return query;
+}
+
+static bool plan_lake(void *self, const struct k2_gated *gated, struct k2_plan *ret_plan,
+                      struct k2_err *err) {
+    const struct k2_query *query = self;
+    return k2_plan_make(query->lake, query->as_of, gated, ret_plan, err);
+}
+
+struct k2_query *k2_query_open(const struct k2_query_opts *opts, struct k2_err *err) {
+    struct k2_buf root = {0};
+    struct k2_query *query = NULL;
+    if (k2_plan_root(opts->lake, &root, err))
+        query = k2_query_open_with(opts, k2_buf_cstr(&root), plan_lake, NULL, err);
+    k2_buf_done(&root);
+    return query;
+}
+
+void k2_query_free(struct k2_query *query) {
+    if (!query)
+        return;
+    k2_engine_free(query->engine);
+    struct k2_err ignored; /* what is left of a private folder is only disk space */
+    if (query->private && !k2_path_remove(query->private, &ignored))
+        fprintf(stderr, "k2: query: %s\n", ignored.msg);
+    pthread_mutex_destroy(&query->lock);
+    k2_free(query->private);
+    k2_free(query->root);
+    k2_free(query->as_of);
+    k2_free(query->spill);
+    k2_free(query);
+}
+
+void k2_query_cancel(struct k2_query *query) {
+    pthread_mutex_lock(&query->lock);
+    atomic_store(&query->is_cancelled, true);
+    if (query->engine)
+        k2_engine_cancel(query->engine);
+    pthread_mutex_unlock(&query->lock);
+}
+
+/* ---- columns ---- */
+
+struct k2_type_node *k2_query_columns(const struct k2_stream *stream, struct k2_arena *arena,
+                                      int *ret_count, bool *ret_is_native) {
+    idx_t count = duckdb_prepared_statement_column_count(stream->statement);
+    struct k2_type_node *columns = k2_arena_new(arena, struct k2_type_node, count);
+    *ret_count = (int)count;
+    *ret_is_native = true;
+    for (idx_t i = 0; i < count; i++) {
+        duckdb_logical_type type =
+            duckdb_prepared_statement_column_logical_type(stream->statement, i);
+        if (!k2_type_read(type, arena, 0, &columns[i])) {
+            columns[i] = (struct k2_type_node){.id = DUCKDB_TYPE_INVALID};
+            *ret_is_native = false;
+        }
+        duckdb_destroy_logical_type(&type);
+        const char *name = duckdb_prepared_statement_column_name(stream->statement, i);
+        columns[i].name = k2_arena_str(arena, k2_str_of(name ? name : ""));
+        duckdb_free((void *)(uintptr_t)name);
+    }
+    return columns;
+}
+
+/* "price", and for a second column of that name "price_1". */
+static void put_own_name(struct k2_buf *sql, const struct k2_type_node *columns, int at) {
+    int same = 0;
+    for (int i = 0; i < at; i++)
+        same += k2_str_eq(columns[i].name, columns[at].name);
+    struct k2_buf name = {0};
+    k2_buf_str(&name, columns[at].name);
+    if (same)
+        k2_buf_printf(&name, "_%d", same);
+    k2_sql_name(sql, k2_buf_view(&name));
+    k2_buf_done(&name);
+}
+
+void k2_query_wrap(const struct k2_run *run, const struct k2_type_node *columns, int count,
+                   int64_t limit, struct k2_buf *sql) {
+    bool is_parquet = run->format == K2_FORMAT_PARQUET;
+    k2_buf_text(sql, "SELECT ");
+    for (int i = 0; i < count; i++) {
+        const char *type = columns[i].id == DUCKDB_TYPE_INVALID                 ? "VARCHAR"
+                           : is_parquet && columns[i].id == DUCKDB_TYPE_HUGEINT ? "DECIMAL(38,0)"
+                                                                                : NULL;
+        k2_buf_printf(sql, type ? "%sCAST(c%d AS %s) AS " : "%sc%d AS ", i ? ", " : "", i, type);
+        put_own_name(sql, columns, i);
+    }
+    k2_buf_text(sql, " FROM (\n");
+    k2_buf_str(sql, k2_buf_view(&run->gated.body));
+    k2_buf_text(sql, "\n) AS t(");
+    for (int i = 0; i < count; i++)
+        k2_buf_printf(sql, "%sc%d", i ? ", " : "", i);
+    k2_buf_byte(sql, ')');
+    if (limit)
+        k2_buf_printf(sql, " LIMIT %lld", (long long)limit);
+}
+
+bool k2_query_regate(const struct k2_run *run, struct k2_str sql, struct k2_err *err) {
+    struct k2_gated again;
+    K2_TRY(k2_gate(run->query->engine, sql, &again, err));
+    bool is_same = again.ref_count == run->gated.ref_count && again.body.len == sql.len;
+    for (int i = 0; is_same && i < again.ref_count; i++)
+        is_same = again.refs[i].table == run->gated.refs[i].table;
+    k2_gated_done(&again);
+    return is_same || k2_err_set(err, K2_BUG, "the SQL changed its meaning within K2's own");
+}
+
+/* ---- run ---- */
+
+static const struct k2_formatter_ops *ops_of(enum k2_format format) {
+    switch (format) {
+    case K2_FORMAT_CSV: return &k2_format_csv;
+    case K2_FORMAT_JSON: return &k2_format_json;
+    case K2_FORMAT_NDJSON: return &k2_format_ndjson;
+    case K2_FORMAT_ARROW: return &k2_format_arrow;
+    default: return &k2_format_table;
+    }
+}
+
+static bool put_rows(struct k2_run *run, struct k2_stream *stream, struct k2_formatter *f,
+                     struct k2_err *err) {
+    int64_t limit = run->query->limits.rows;
+    bool ok = true;
+    while (ok && !f->is_cut) {
+        duckdb_data_chunk chunk = NULL;
+        K2_TRY(k2_stream_next(stream, &chunk, err));
+        if (!chunk)
+            break;
+        int64_t count = (int64_t)duckdb_data_chunk_get_size(chunk);
+        f->is_cut = limit && f->row_count + count > limit;
+        if (f->is_cut)
+            count = limit - f->row_count;
+        ok = k2_formatter_chunk(f, chunk, (uint64_t)count, err);
+        duckdb_destroy_data_chunk(&chunk);
+    }
+    return ok;
+}
+
+static bool format_rows(struct k2_run *run, struct k2_stream *stream, struct k2_arena *arena,
+                        struct k2_type_node *columns, int count, struct k2_err *err) {
+    struct k2_formatter f;
+    k2_formatter_init(&f, ops_of(run->format), columns, count, arena, run->to.write, run->to.self);
+    f.is_explain = run->gated.is_explain;
+    bool ok = k2_stream_start(stream, err) && k2_formatter_begin(&f, err) &&
+              put_rows(run, stream, &f, err) && k2_formatter_end(&f, err);
+    run->result.rows = f.row_count;
+    run->result.is_cut = f.is_cut;
+    k2_formatter_done(&f);
+    return ok;
+}
+
+/* Prepares the statement again with casts round the columns that need them. */
+static bool prepare_wrapped(struct k2_run *run, struct k2_stream *stream, struct k2_arena *arena,
+                            struct k2_type_node **columns, int *count, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    bool is_native;
+    struct k2_type_node *before = *columns;
+    k2_query_wrap(run, before, *count, 0, &sql);
+    k2_stream_done(stream);
+    bool ok = k2_query_regate(run, k2_buf_view(&sql), err) &&
+              k2_stream_prepare(stream, run->query->engine, k2_buf_cstr(&sql), err);
+    if (ok) {
+        *columns = k2_query_columns(stream, arena, count, &is_native);
+        K2_ASSERT(is_native);
+        for (int i = 0; i < *count; i++)
+            (*columns)[i].name = before[i].name;
+    }
+    k2_buf_done(&sql);
+    return ok;
+}
+
+static bool stream_rows(struct k2_run *run, struct k2_err *err) {
+    struct k2_buf sql = {0};
+    struct k2_arena arena = {0};
+    struct k2_stream stream = {0};
+    if (run->gated.is_explain)
+        k2_buf_text(&sql, run->gated.is_analyze ? "EXPLAIN ANALYZE " : "EXPLAIN ");
+    k2_buf_str(&sql, k2_buf_view(&run->gated.body));
+    bool ok = k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&sql), err), is_native;
+    if (ok) {
+        int count;
+        struct k2_type_node *columns = k2_query_columns(&stream, &arena, &count, &is_native);
+        ok = (is_native || prepare_wrapped(run, &stream, &arena, &columns, &count, err)) &&
+             format_rows(run, &stream, &arena, columns, count, err);
+    }
+    k2_stream_done(&stream);
+    k2_arena_done(&arena);
+    k2_buf_done(&sql);
+    return ok;
+}
+
+static bool run_gated(struct k2_run *run, struct k2_err *err) {
+    struct k2_query *query = run->query;
+    struct k2_plan plan = {0};
+    bool is_parquet = run->format == K2_FORMAT_PARQUET;
+    if (is_parquet && run->gated.is_explain)
+        return k2_err_set(err, K2_USAGE, "EXPLAIN is text; choose another format than parquet");
+    bool ok = query->plan(query->plan_self, &run->gated, &plan, err);
+    run->result.files = plan.sources.files;
+    run->result.files_all = plan.sources.files_all;
+    run->result.snapshot_id = plan.sources.snapshot_id;
+    ok = ok && k2_engine_check(query->engine, err) &&
+         k2_views_make(query->engine, &plan.sources, plan.tables, err) &&
+         (is_parquet ? k2_query_parquet(run, err) : stream_rows(run, err));
+    k2_plan_done(&plan);
+    return ok;
+}
+
+bool k2_query_run(struct k2_query *query, struct k2_str sql, enum k2_format format,
+                  k2_write_fn *write, void *self, struct k2_query_result *ret_result,
+                  struct k2_err *err) {
+    struct k2_run run = {.query = query, .to = {write, self}, .format = format};
+    bool needs_out = format == K2_FORMAT_PARQUET && !query->has_out;
+    bool ok = (!needs_out && !k2_engine_is_broken(query->engine)) ||
+              open_engine(query, needs_out || query->has_out, err);
+    if (ok && k2_engine_begin(query->engine, query->limits.timeout_ms, err)) {
+        ok = k2_gate(query->engine, sql, &run.gated, err) && run_gated(&run, err);
+        k2_gated_done(&run.gated);
+        k2_engine_end(query->engine);
+    } else {
+        ok = false;
+    }
+    atomic_store(&query->is_cancelled, false);
+    if (ok)
+        *ret_result = run.result;
+    return ok;
+}
