@@ -60,7 +60,7 @@ struct k2_csv_layout {
     const char *name;
     enum k2_kind kind;
     bool has_header, is_quoted;
-    int fields; /* exact number; 0: by the header */
+    int fields; /* exact number; 0: by the header; -1: the row says */
     const char *exchange, *zone;
     /* Header line taken (has_header): false with an error when it does not fit. */
     bool (*header)(struct k2_csv *csv);
@@ -68,6 +68,16 @@ struct k2_csv_layout {
     bool (*row)(struct k2_csv *csv, struct k2_csv_fault *fault);
 };
 const struct k2_csv_layout *k2_csv_layout_find(const char *name);
+
+/* csv_layouts.c: what the layout must know before the first line: the symbol of a file named after
+ * a company, and so on. False with csv->err. */
+bool k2_csv_prepare(struct k2_csv *csv);
+
+/* csv_named.c: layouts with a header. */
+bool k2_csv_header(struct k2_csv *csv);
+bool k2_csv_named_row(struct k2_csv *csv, struct k2_csv_fault *fault);
+bool k2_csv_company_header(struct k2_csv *csv);
+bool k2_csv_company(struct k2_csv *csv, struct k2_csv_fault *fault);
 
 /* csv_fields.c: values out of fields. Each returns false and fills fault. */
 bool k2_csv_decimal(const char *name, struct k2_str text, int64_t *ret, struct k2_csv_fault *fault);
