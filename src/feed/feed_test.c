@@ -83,10 +83,10 @@ static const char *write_file(const char *name, struct k2_str bytes) {
 
 TEST(csv_takes_every_line_end_and_a_bom) {
     static const char *const files[] = {
-        HEADER "A,NYSE,2024-01-02T03:04:05Z,1.5,10\nB,NYSE,2024-01-02T03:04:05Z,2,1\n",
-        "\xef\xbb\xbf" HEADER "A,NYSE,2024-01-02T03:04:05Z,1.5,10\r\nB,NYSE,2024-01-02,2,1",
-        "price,\"symbol\",exchange,quantity,timestamp\n"
-        "1.5,\"A\",\"NYSE\",10,2024-01-02T03:04:05Z\n2,B,NYSE,1,2024-01-02\n\n"};
+        (HEADER "A,NYSE,2024-01-02T03:04:05Z,1.5,10\nB,NYSE,2024-01-02T03:04:05Z,2,1\n"),
+        ("\xef\xbb\xbf" HEADER "A,NYSE,2024-01-02T03:04:05Z,1.5,10\r\nB,NYSE,2024-01-02,2,1"),
+        ("price,\"symbol\",exchange,quantity,timestamp\n"
+         "1.5,\"A\",\"NYSE\",10,2024-01-02T03:04:05Z\n2,B,NYSE,1,2024-01-02\n\n")};
     for (size_t i = 0; i < K2_COUNT(files); i++) {
         struct heard h = {0};
         struct k2_err err = {0};

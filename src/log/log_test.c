@@ -47,7 +47,7 @@ static void rig_open(struct rig *r, bool is_memory) {
     r->registry = k2_registry_open("memory:", &err);
     CHECK(r->registry);
     if (is_memory)
-        strcpy(r->url, "memory:");
+        snprintf(r->url, sizeof r->url, "memory:");
     else
         snprintf(r->url, sizeof r->url, "embedded:%s/log", test_dir());
     r->log = open_log(r);

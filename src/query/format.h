@@ -49,6 +49,21 @@ static inline duckdb_list_entry k2_vec_entry(const struct k2_type_node *type,
     return ((const duckdb_list_entry *)vec->data)[row];
 }
 
+/* Room for more bytes at the end of out, which is nearly always there. */
+static inline char *k2_room(struct k2_buf *out, size_t more) {
+    return K2_LIKELY(out->cap - out->len >= more) ? out->ptr + out->len : k2_buf_reserve(out, more);
+}
+static inline void k2_put(struct k2_buf *out, struct k2_str text) {
+    char *to = k2_room(out, text.len);
+    if (text.len)
+        memcpy(to, text.ptr, text.len);
+    out->len += text.len;
+}
+static inline void k2_put_byte(struct k2_buf *out, char byte) {
+    *k2_room(out, 1) = byte;
+    out->len++;
+}
+
 /* The value as text, not quoted: numbers with all digits, ISO 8601 times, base64 for bytes; lists,
  * maps and structs as JSON. The value is there. */
 void k2_cell_text(struct k2_buf *out, const struct k2_type_node *type, const struct k2_vec *vec,

@@ -10,15 +10,23 @@ enum { NUMBER_MAX = 64 }; /* bytes of any number, date or time */
 
 /* ---- numbers ---- */
 
+static const char pairs[] = "0001020304050607080910111213141516171819202122232425262728293031323334"
+                            "3536373839404142434445464748495051525354555657585960616263646566676869"
+                            "707172737475767778798081828384858687888990919293949596979899";
+
 static int put_u64(char *to, uint64_t value) {
-    char digits[20];
-    int len = 0;
-    do {
-        digits[len++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (int i = 0; i < len; i++)
-        to[i] = digits[len - 1 - i];
+    char digits[20], *at = digits + sizeof digits;
+    while (value >= 100) {
+        uint64_t rest = value / 100;
+        memcpy(at -= 2, pairs + 2 * (value - rest * 100), 2);
+        value = rest;
+    }
+    if (value >= 10)
+        memcpy(at -= 2, pairs + 2 * value, 2);
+    else
+        *--at = (char)('0' + value);
+    int len = (int)(digits + sizeof digits - at);
+    memcpy(to, at, (size_t)len);
     return len;
 }
 
@@ -31,8 +39,11 @@ static int put_i64(char *to, int64_t value) {
 
 /* Exactly width digits. */
 static void put_fixed(char *to, uint32_t value, int width) {
-    for (int i = width; i-- > 0; value /= 10)
-        to[i] = (char)('0' + value % 10);
+    int i = width;
+    for (; i >= 2; value /= 100)
+        memcpy(to + (i -= 2), pairs + 2 * (value % 100), 2);
+    if (i)
+        *to = (char)('0' + value % 10);
 }
 
 static __int128 huge_of(const void *data, uint64_t row) {
@@ -41,7 +52,7 @@ static __int128 huge_of(const void *data, uint64_t row) {
 }
 
 /* value / 10^scale with all its places. */
-static int put_decimal(char *to, __int128 value, int scale) {
+static int put_big_decimal(char *to, __int128 value, int scale) {
     char digits[48];
     int len = 0, at = 0;
     unsigned __int128 rest = value < 0 ? -(unsigned __int128)value : (unsigned __int128)value;
@@ -58,6 +69,21 @@ static int put_decimal(char *to, __int128 value, int scale) {
     while (len)
         to[at++] = digits[--len];
     return at;
+}
+
+/* The same for what fits 64 bits: all of K2's own decimals. */
+static int put_decimal(char *to, __int128 value, int scale) {
+    if (value > INT64_MAX || value < -INT64_MAX || scale != 8)
+        return put_big_decimal(to, value, scale);
+    const uint64_t one = 100000000;
+    uint64_t rest = (uint64_t)(value < 0 ? -value : value);
+    int at = 0;
+    if (value < 0)
+        to[at++] = '-';
+    at += put_u64(to + at, rest / one);
+    to[at++] = '.';
+    put_fixed(to + at, (uint32_t)(rest % one), 8);
+    return at + 8;
 }
 
 static __int128 decimal_of(const struct k2_type_node *type, const void *data, uint64_t row) {
@@ -212,7 +238,7 @@ struct k2_str k2_cell_bytes(const struct k2_type_node *type, const struct k2_vec
 
 static void put_base64(struct k2_buf *out, struct k2_str bytes) {
     static const char code[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *to = k2_buf_reserve(out, (bytes.len + 2) / 3 * 4);
+    char *to = k2_room(out, (bytes.len + 2) / 3 * 4);
     const uint8_t *from = (const uint8_t *)bytes.ptr;
     for (size_t i = 0; i < bytes.len; i += 3) {
         size_t left = bytes.len - i;
@@ -227,7 +253,7 @@ static void put_base64(struct k2_buf *out, struct k2_str bytes) {
 }
 
 static void put_json_string(struct k2_buf *out, struct k2_str text) {
-    char *to = k2_buf_reserve(out, text.len * 6 + 2);
+    char *to = k2_room(out, text.len * 6 + 2);
     const char *start = to;
     *to++ = '"';
     for (size_t i = 0; i < text.len; i++) {
@@ -260,13 +286,13 @@ static void put_json_string(struct k2_buf *out, struct k2_str text) {
 static void put_list(struct k2_buf *out, const struct k2_type_node *type, const struct k2_vec *vec,
                      uint64_t row) {
     duckdb_list_entry entry = k2_vec_entry(type, vec, row);
-    k2_buf_byte(out, '[');
+    k2_put_byte(out, '[');
     for (uint64_t i = 0; i < entry.length; i++) {
         if (i)
-            k2_buf_byte(out, ',');
+            k2_put_byte(out, ',');
         k2_cell_json(out, &type->children[0], &vec->children[0], entry.offset + i);
     }
-    k2_buf_byte(out, ']');
+    k2_put_byte(out, ']');
 }
 
 /* Keys of JSON objects are strings, whatever they are in SQL. */
@@ -281,35 +307,35 @@ static void put_map_key(struct k2_buf *out, const struct k2_type_node *type,
 static void put_map(struct k2_buf *out, const struct k2_type_node *type, const struct k2_vec *vec,
                     uint64_t row) {
     duckdb_list_entry entry = k2_vec_entry(type, vec, row);
-    k2_buf_byte(out, '{');
+    k2_put_byte(out, '{');
     for (uint64_t i = 0; i < entry.length; i++) {
         if (i)
-            k2_buf_byte(out, ',');
+            k2_put_byte(out, ',');
         if (type->children[0].id == DUCKDB_TYPE_VARCHAR)
             put_json_string(out,
                             k2_cell_bytes(&type->children[0], &vec->children[0], entry.offset + i));
         else
             put_map_key(out, &type->children[0], &vec->children[0], entry.offset + i);
-        k2_buf_byte(out, ':');
+        k2_put_byte(out, ':');
         k2_cell_json(out, &type->children[1], &vec->children[1], entry.offset + i);
     }
-    k2_buf_byte(out, '}');
+    k2_put_byte(out, '}');
 }
 
 static void put_struct(struct k2_buf *out, const struct k2_type_node *type,
                        const struct k2_vec *vec, uint64_t row) {
     bool is_row = type->child_count && !type->children[0].name.len; /* row(1, 2) has no names */
-    k2_buf_byte(out, is_row ? '[' : '{');
+    k2_put_byte(out, is_row ? '[' : '{');
     for (int i = 0; i < type->child_count; i++) {
         if (i)
-            k2_buf_byte(out, ',');
+            k2_put_byte(out, ',');
         if (!is_row) {
             put_json_string(out, type->children[i].name);
-            k2_buf_byte(out, ':');
+            k2_put_byte(out, ':');
         }
         k2_cell_json(out, &type->children[i], &vec->children[i], row);
     }
-    k2_buf_byte(out, is_row ? ']' : '}');
+    k2_put_byte(out, is_row ? ']' : '}');
 }
 
 /* Recursion ends at K2_TYPE_DEPTH_MAX: deeper types never get here. */
@@ -330,12 +356,12 @@ void k2_cell_text(struct k2_buf *out, const struct k2_type_node *type, const str
                   uint64_t row) {
     switch (type->id) {
     case DUCKDB_TYPE_VARCHAR:
-    case DUCKDB_TYPE_ENUM: k2_buf_str(out, k2_cell_bytes(type, vec, row)); return;
+    case DUCKDB_TYPE_ENUM: k2_put(out, k2_cell_bytes(type, vec, row)); return;
     case DUCKDB_TYPE_BLOB: put_base64(out, k2_cell_bytes(type, vec, row)); return;
     default: break;
     }
     if (!put_nested(out, type, vec, row)) {
-        char *to = k2_buf_reserve(out, NUMBER_MAX);
+        char *to = k2_room(out, NUMBER_MAX);
         out->len += (size_t)put_flat(to, type, vec->data, row);
     }
 }
@@ -343,27 +369,27 @@ void k2_cell_text(struct k2_buf *out, const struct k2_type_node *type, const str
 void k2_cell_json(struct k2_buf *out, const struct k2_type_node *type, const struct k2_vec *vec,
                   uint64_t row) {
     if (k2_vec_is_null(vec, row) || type->id == DUCKDB_TYPE_SQLNULL) {
-        k2_buf_append(out, "null", 4);
+        k2_put(out, K2_STR("null"));
         return;
     }
     switch (type->id) {
     case DUCKDB_TYPE_VARCHAR:
     case DUCKDB_TYPE_ENUM: put_json_string(out, k2_cell_bytes(type, vec, row)); return;
     case DUCKDB_TYPE_BLOB:
-        k2_buf_byte(out, '"');
+        k2_put_byte(out, '"');
         put_base64(out, k2_cell_bytes(type, vec, row));
-        k2_buf_byte(out, '"');
+        k2_put_byte(out, '"');
         return;
     default: break;
     }
     if (put_nested(out, type, vec, row))
         return;
     if (!is_finite(type, vec->data, row)) {
-        k2_buf_append(out, "null", 4);
+        k2_put(out, K2_STR("null"));
         return;
     }
     bool is_quoted = !is_number(type);
-    char *to = k2_buf_reserve(out, NUMBER_MAX + 2), *start = to;
+    char *to = k2_room(out, NUMBER_MAX + 2), *start = to;
     if (is_quoted)
         *to++ = '"';
     to += put_flat(to, type, vec->data, row);

@@ -1,4 +1,5 @@
-/* format_csv.c -- CSV (RFC 4180, lines end in \n) with a header; NULL is empty, an empty text is "". */
+/* format_csv.c -- CSV (RFC 4180, lines end in \n) with a header; NULL is empty, an empty text is
+ * "". */
 #include "base/alloc.h"
 #include "query/format.h"
 
@@ -13,7 +14,7 @@ static bool needs_quotes(struct k2_str text) {
 }
 
 static void put_quoted(struct k2_buf *out, struct k2_str text) {
-    char *to = k2_buf_reserve(out, text.len * 2 + 2);
+    char *to = k2_room(out, text.len * 2 + 2);
     const char *start = to;
     *to++ = '"';
     for (size_t i = 0; i < text.len; i++) {
@@ -29,7 +30,7 @@ static void put_text(struct k2_buf *out, struct k2_str text) {
     if (needs_quotes(text))
         put_quoted(out, text);
     else
-        k2_buf_str(out, text);
+        k2_put(out, text);
 }
 
 static bool is_plain(duckdb_type id) {
@@ -59,7 +60,7 @@ static bool csv_begin(struct k2_formatter *f, struct k2_err *err) {
     f->state = k2_new(struct k2_buf);
     for (int i = 0; i < f->column_count; i++) {
         if (i)
-            k2_buf_byte(&f->out, ',');
+            k2_put_byte(&f->out, ',');
         put_text(&f->out, f->columns[i].name);
     }
     k2_buf_text(&f->out, "\n");
@@ -70,10 +71,10 @@ static bool csv_rows(struct k2_formatter *f, uint64_t count, struct k2_err *err)
     for (uint64_t row = 0; row < count; row++) {
         for (int i = 0; i < f->column_count; i++) {
             if (i)
-                k2_buf_byte(&f->out, ',');
+                k2_put_byte(&f->out, ',');
             put_cell(f, i, row);
         }
-        k2_buf_append(&f->out, "\n", 1);
+        k2_put_byte(&f->out, '\n');
         K2_TRY(k2_formatter_spill(f, false, err));
     }
     return true;

@@ -40,10 +40,10 @@ static void make_keys(struct k2_formatter *f) {
 static void put_row(struct k2_formatter *f, uint64_t row) {
     const struct k2_str *before = f->state;
     for (int i = 0; i < f->column_count; i++) {
-        k2_buf_str(&f->out, before[i]);
+        k2_put(&f->out, before[i]);
         k2_cell_json(&f->out, &f->columns[i], &f->vecs[i], row);
     }
-    k2_buf_byte(&f->out, '}');
+    k2_put_byte(&f->out, '}');
 }
 
 static bool ndjson_begin(struct k2_formatter *f, struct k2_err *err) {
@@ -55,7 +55,7 @@ static bool ndjson_begin(struct k2_formatter *f, struct k2_err *err) {
 static bool ndjson_rows(struct k2_formatter *f, uint64_t count, struct k2_err *err) {
     for (uint64_t row = 0; row < count; row++) {
         put_row(f, row);
-        k2_buf_byte(&f->out, '\n');
+        k2_put_byte(&f->out, '\n');
         K2_TRY(k2_formatter_spill(f, false, err));
     }
     return true;
@@ -69,7 +69,7 @@ static bool ndjson_end(struct k2_formatter *f, struct k2_err *err) {
 static bool json_begin(struct k2_formatter *f, struct k2_err *err) {
     (void)err;
     make_keys(f);
-    k2_buf_byte(&f->out, '[');
+    k2_put_byte(&f->out, '[');
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* format_parquet.c -- a result as one Parquet file, which DuckDB writes and K2 sends on. */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "query/query_impl.h"
@@ -31,7 +32,7 @@ static bool has_more(struct k2_run *run, int64_t limit, bool *ret_more, struct k
     duckdb_data_chunk chunk = NULL;
     k2_buf_text(&sql, "SELECT 1 FROM (\n");
     k2_buf_str(&sql, k2_buf_view(&run->gated.body));
-    k2_buf_printf(&sql, "\n) AS t LIMIT 1 OFFSET %lld", (long long)limit);
+    k2_buf_printf(&sql, "\n) AS t LIMIT 1 OFFSET %" PRId64, limit);
     bool ok = k2_query_regate(run, k2_buf_view(&sql), err) &&
               k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&sql), err);
     if (ok) {
@@ -44,23 +45,9 @@ static bool has_more(struct k2_run *run, int64_t limit, bool *ret_more, struct k
     return ok;
 }
 
-/* The SELECT whose result is written. */
-static bool select_sql(struct k2_run *run, struct k2_buf *sql, struct k2_err *err) {
-    struct k2_stream stream;
-    struct k2_arena arena = {0};
-    int count;
-    bool is_native;
-    K2_TRY(k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&run->gated.body), err));
-    struct k2_type_node *columns = k2_query_columns(&stream, &arena, &count, &is_native);
-    k2_query_wrap(run, columns, count, run->query->limits.rows, sql);
-    k2_stream_done(&stream);
-    k2_arena_done(&arena);
-    return k2_query_regate(run, k2_buf_view(sql), err);
-}
-
 static bool copy(struct k2_run *run, const char *path, struct k2_err *err) {
     struct k2_buf select = {0}, sql = {0};
-    bool ok = select_sql(run, &select, err);
+    bool ok = k2_query_select(run, run->query->limits.rows, &select, err);
     if (ok) {
         k2_buf_text(&sql, "COPY (\n");
         k2_buf_str(&sql, k2_buf_view(&select));

@@ -25,6 +25,7 @@ struct k2_gated {
     struct k2_json *tree; /* of body, as json_serialize_sql gives it */
     struct k2_gate_ref *refs;
     int ref_count;
+    bool has_product; /* something is multiplied: see k2_sources.is_wide */
 };
 
 /* Errors: USAGE for what is not one SELECT, does not parse or calls a function that is not there;

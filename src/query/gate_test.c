@@ -332,7 +332,8 @@ static const char *const queries[] = {
     "SELECT symbol FROM trades UNION SELECT symbol FROM quotes EXCEPT SELECT 'S1'",
     "SELECT symbol, side, count(*) FROM trades GROUP BY GROUPING SETS ((symbol), (side), ())",
     "SELECT symbol, side, grouping(symbol), count(*) FROM trades GROUP BY CUBE (symbol, side)",
-    "SELECT unnest(trade_conditions) AS condition, count(*) FROM trades GROUP BY 1",
+    "SELECT condition, count(*) FROM (SELECT unnest(trade_conditions) AS condition FROM trades) "
+    "GROUP BY 1",
     "SELECT vendor_data['maker'], map_keys(vendor_data), cardinality(vendor_data) FROM trades",
     "SELECT list_transform([1, 2], x -> x + 1), list_filter([1, 2], lambda x: x > 1), "
     "[x * 2 FOR x IN [1, 2, 3] IF x > 1], list_reduce([1, 2], lambda a, b: a + b)",
@@ -373,7 +374,7 @@ static const char *const queries[] = {
     "SELECT * RENAME (price AS p) FROM trades LIMIT 1",
     "SELECT COLUMNS('.*price.*') FROM quotes",
     "SELECT min(COLUMNS(c -> c LIKE '%sequence')) FROM trades",
-    "SELECT #1, price AS p FROM trades ORDER BY 2, ALL LIMIT 1",
+    "SELECT #1, price AS p FROM trades ORDER BY 2, #1 LIMIT 1",
     "SELECT * FROM trades USING SAMPLE 10 ROWS",
     "SELECT * FROM trades TABLESAMPLE 10%",
     "SELECT symbol FROM trades ORDER BY symbol COLLATE NOCASE NULLS LAST LIMIT 10%",

@@ -119,6 +119,7 @@ static bool check_function(struct walk *w, const struct k2_json *node) {
     struct k2_str name = lower(w, text_of(node, "function_name"));
     if (!k2_gate_allows_function(name))
         return refuse_function(w, node, name);
+    w->gated->has_product |= k2_str_is(name, "*") || k2_str_is(name, "multiply");
     if (k2_json_bool(k2_json_get(node, "export_state"), false))
         return k2_err_set(w->err, K2_DENIED, "EXPORT_STATE is not allowed%s", place_of(w, node));
     return true;

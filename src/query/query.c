@@ -1,13 +1,14 @@
 /* query.c -- gate, plan, views, run, format: one statement from SQL to bytes. */
 #include "query/query.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "query/fetch.h"
 #include "query/query_impl.h"
 
 bool k2_format_parse(struct k2_str name, enum k2_format *ret_format) {
@@ -127,25 +128,34 @@ void k2_query_cancel(struct k2_query *query) {
 
 /* ---- columns ---- */
 
-struct k2_type_node *k2_query_columns(const struct k2_stream *stream, struct k2_arena *arena,
-                                      int *ret_count, bool *ret_is_native) {
+static void read_columns(const struct k2_stream *stream, struct k2_arena *arena,
+                         struct k2_type_node **ret_columns, int *ret_count) {
     idx_t count = duckdb_prepared_statement_column_count(stream->statement);
     struct k2_type_node *columns = k2_arena_new(arena, struct k2_type_node, count);
-    *ret_count = (int)count;
-    *ret_is_native = true;
     for (idx_t i = 0; i < count; i++) {
         duckdb_logical_type type =
             duckdb_prepared_statement_column_logical_type(stream->statement, i);
-        if (!k2_type_read(type, arena, 0, &columns[i])) {
+        if (!k2_type_read(type, arena, 0, &columns[i]))
             columns[i] = (struct k2_type_node){.id = DUCKDB_TYPE_INVALID};
-            *ret_is_native = false;
-        }
         duckdb_destroy_logical_type(&type);
         const char *name = duckdb_prepared_statement_column_name(stream->statement, i);
         columns[i].name = k2_arena_str(arena, k2_str_of(name ? name : ""));
         duckdb_free((void *)(uintptr_t)name);
     }
-    return columns;
+    *ret_columns = columns;
+    *ret_count = (int)count;
+}
+
+/* Learns the columns by preparing the statement over the views as users know them. */
+static bool learn_columns(struct k2_run *run, struct k2_err *err) {
+    struct k2_stream stream;
+    K2_TRY(k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&run->gated.body), err));
+    read_columns(&stream, &run->arena, &run->columns, &run->column_count);
+    k2_stream_done(&stream);
+    run->needs_wrap = run->format == K2_FORMAT_PARQUET || run->plan.sources.is_wide;
+    for (int i = 0; i < run->column_count; i++)
+        run->needs_wrap |= run->columns[i].id == DUCKDB_TYPE_INVALID;
+    return true;
 }
 
 /* "price", and for a second column of that name "price_1". */
@@ -161,25 +171,43 @@ static void put_own_name(struct k2_buf *sql, const struct k2_type_node *columns,
     k2_buf_done(&name);
 }
 
-void k2_query_wrap(const struct k2_run *run, const struct k2_type_node *columns, int count,
-                   int64_t limit, struct k2_buf *sql) {
-    bool is_parquet = run->format == K2_FORMAT_PARQUET;
+/* Decimals that were widened for a product, but are no product, get their own type back. */
+static const char *cast_of(const struct k2_run *run, const struct k2_type_node *column) {
+    if (column->id == DUCKDB_TYPE_INVALID)
+        return "VARCHAR";
+    if (column->id == DUCKDB_TYPE_HUGEINT && run->format == K2_FORMAT_PARQUET)
+        return "DECIMAL(38,0)"; /* DuckDB would write it as a double */
+    if (run->plan.sources.is_wide && column->id == DUCKDB_TYPE_DECIMAL && column->width == 18 &&
+        column->scale == 8)
+        return "DECIMAL(18,8)";
+    return NULL;
+}
+
+static void put_wrapped(const struct k2_run *run, struct k2_buf *sql) {
     k2_buf_text(sql, "SELECT ");
-    for (int i = 0; i < count; i++) {
-        const char *type = columns[i].id == DUCKDB_TYPE_INVALID                 ? "VARCHAR"
-                           : is_parquet && columns[i].id == DUCKDB_TYPE_HUGEINT ? "DECIMAL(38,0)"
-                                                                                : NULL;
+    for (int i = 0; i < run->column_count; i++) {
+        const char *type = cast_of(run, &run->columns[i]);
         k2_buf_printf(sql, type ? "%sCAST(c%d AS %s) AS " : "%sc%d AS ", i ? ", " : "", i, type);
-        put_own_name(sql, columns, i);
+        put_own_name(sql, run->columns, i);
     }
     k2_buf_text(sql, " FROM (\n");
     k2_buf_str(sql, k2_buf_view(&run->gated.body));
     k2_buf_text(sql, "\n) AS t(");
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < run->column_count; i++)
         k2_buf_printf(sql, "%sc%d", i ? ", " : "", i);
     k2_buf_byte(sql, ')');
+}
+
+bool k2_query_select(const struct k2_run *run, int64_t limit, struct k2_buf *sql,
+                     struct k2_err *err) {
+    if (!run->needs_wrap) {
+        k2_buf_str(sql, k2_buf_view(&run->gated.body));
+        return true;
+    }
+    put_wrapped(run, sql);
     if (limit)
-        k2_buf_printf(sql, " LIMIT %lld", (long long)limit);
+        k2_buf_printf(sql, " LIMIT %" PRId64, limit);
+    return k2_query_regate(run, k2_buf_view(sql), err);
 }
 
 bool k2_query_regate(const struct k2_run *run, struct k2_str sql, struct k2_err *err) {
@@ -207,26 +235,38 @@ static const struct k2_formatter_ops *ops_of(enum k2_format format) {
 static bool put_rows(struct k2_run *run, struct k2_stream *stream, struct k2_formatter *f,
                      struct k2_err *err) {
     int64_t limit = run->query->limits.rows;
+    struct k2_fetch fetch;
+    k2_fetch_init(&fetch, stream);
     bool ok = true;
     while (ok && !f->is_cut) {
         duckdb_data_chunk chunk = NULL;
-        K2_TRY(k2_stream_next(stream, &chunk, err));
+        ok = k2_fetch_next(&fetch, &chunk, err);
         if (!chunk)
             break;
         int64_t count = (int64_t)duckdb_data_chunk_get_size(chunk);
         f->is_cut = limit && f->row_count + count > limit;
         if (f->is_cut)
             count = limit - f->row_count;
-        ok = k2_formatter_chunk(f, chunk, (uint64_t)count, err);
+        ok = k2_engine_check(run->query->engine, err) &&
+             k2_formatter_chunk(f, chunk, (uint64_t)count, err);
         duckdb_destroy_data_chunk(&chunk);
     }
+    k2_fetch_stop(&fetch);
     return ok;
 }
 
-static bool format_rows(struct k2_run *run, struct k2_stream *stream, struct k2_arena *arena,
-                        struct k2_type_node *columns, int count, struct k2_err *err) {
+/* Columns as they come from the statement that runs, under the names the user's SQL gave them. */
+static bool format_rows(struct k2_run *run, struct k2_stream *stream, struct k2_err *err) {
+    struct k2_type_node *columns;
+    int count;
+    struct k2_arena arena = {0};
+    read_columns(stream, &arena, &columns, &count);
+    for (int i = 0; !run->gated.is_explain && i < count; i++) {
+        K2_ASSERT(columns[i].id != DUCKDB_TYPE_INVALID);
+        columns[i].name = k2_arena_str(&arena, run->columns[i].name);
+    }
     struct k2_formatter f;
-    k2_formatter_init(&f, ops_of(run->format), columns, count, arena, run->to.write, run->to.self);
+    k2_formatter_init(&f, ops_of(run->format), columns, count, &arena, run->to.write, run->to.self);
     f.is_explain = run->gated.is_explain;
     bool ok = k2_stream_start(stream, err) && k2_formatter_begin(&f, err) &&
               put_rows(run, stream, &f, err) && k2_formatter_end(&f, err);
@@ -236,61 +276,44 @@ static bool format_rows(struct k2_run *run, struct k2_stream *stream, struct k2_
     return ok;
 }
 
-/* Prepares the statement again with casts round the columns that need them. */
-static bool prepare_wrapped(struct k2_run *run, struct k2_stream *stream, struct k2_arena *arena,
-                            struct k2_type_node **columns, int *count, struct k2_err *err) {
+static bool stream_rows(struct k2_run *run, struct k2_err *err) {
     struct k2_buf sql = {0};
-    bool is_native;
-    struct k2_type_node *before = *columns;
-    k2_query_wrap(run, before, *count, 0, &sql);
-    k2_stream_done(stream);
-    bool ok = k2_query_regate(run, k2_buf_view(&sql), err) &&
-              k2_stream_prepare(stream, run->query->engine, k2_buf_cstr(&sql), err);
-    if (ok) {
-        *columns = k2_query_columns(stream, arena, count, &is_native);
-        K2_ASSERT(is_native);
-        for (int i = 0; i < *count; i++)
-            (*columns)[i].name = before[i].name;
+    struct k2_stream stream = {0};
+    bool ok = true;
+    if (run->gated.is_explain) {
+        k2_buf_text(&sql, run->gated.is_analyze ? "EXPLAIN ANALYZE " : "EXPLAIN ");
+        k2_buf_str(&sql, k2_buf_view(&run->gated.body));
+    } else {
+        ok = k2_query_select(run, 0, &sql, err);
     }
+    ok = ok && k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&sql), err) &&
+         format_rows(run, &stream, err);
+    k2_stream_done(&stream);
     k2_buf_done(&sql);
     return ok;
 }
 
-static bool stream_rows(struct k2_run *run, struct k2_err *err) {
-    struct k2_buf sql = {0};
-    struct k2_arena arena = {0};
-    struct k2_stream stream = {0};
-    if (run->gated.is_explain)
-        k2_buf_text(&sql, run->gated.is_analyze ? "EXPLAIN ANALYZE " : "EXPLAIN ");
-    k2_buf_str(&sql, k2_buf_view(&run->gated.body));
-    bool ok = k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&sql), err), is_native;
-    if (ok) {
-        int count;
-        struct k2_type_node *columns = k2_query_columns(&stream, &arena, &count, &is_native);
-        ok = (is_native || prepare_wrapped(run, &stream, &arena, &columns, &count, err)) &&
-             format_rows(run, &stream, &arena, columns, count, err);
-    }
-    k2_stream_done(&stream);
-    k2_arena_done(&arena);
-    k2_buf_done(&sql);
-    return ok;
+static bool make_views(struct k2_run *run, bool is_wide, struct k2_err *err) {
+    run->plan.sources.is_wide = is_wide;
+    return k2_views_make(run->query->engine, &run->plan.sources, run->plan.tables, err);
 }
 
 static bool run_gated(struct k2_run *run, struct k2_err *err) {
     struct k2_query *query = run->query;
-    struct k2_plan plan = {0};
-    bool is_parquet = run->format == K2_FORMAT_PARQUET;
-    if (is_parquet && run->gated.is_explain)
+    const struct k2_sources *sources = &run->plan.sources;
+    bool is_parquet = run->format == K2_FORMAT_PARQUET, is_explain = run->gated.is_explain;
+    if (is_parquet && is_explain)
         return k2_err_set(err, K2_USAGE, "EXPLAIN is text; choose another format than parquet");
-    bool ok = query->plan(query->plan_self, &run->gated, &plan, err);
-    run->result.files = plan.sources.files;
-    run->result.files_all = plan.sources.files_all;
-    run->result.snapshot_id = plan.sources.snapshot_id;
-    ok = ok && k2_engine_check(query->engine, err) &&
-         k2_views_make(query->engine, &plan.sources, plan.tables, err) &&
-         (is_parquet ? k2_query_parquet(run, err) : stream_rows(run, err));
-    k2_plan_done(&plan);
-    return ok;
+    K2_TRY(query->plan(query->plan_self, &run->gated, &run->plan, err));
+    run->result.files = sources->files;
+    run->result.files_all = sources->files_all;
+    run->result.snapshot_id = sources->snapshot_id;
+    bool is_wide = run->gated.has_product && run->plan.tables;
+    K2_TRY(k2_engine_check(query->engine, err) && make_views(run, false, err));
+    run->plan.sources.is_wide = is_wide;
+    K2_TRY(is_explain || learn_columns(run, err));
+    K2_TRY(!is_wide || make_views(run, true, err));
+    return is_parquet ? k2_query_parquet(run, err) : stream_rows(run, err);
 }
 
 bool k2_query_run(struct k2_query *query, struct k2_str sql, enum k2_format format,
@@ -302,7 +325,9 @@ bool k2_query_run(struct k2_query *query, struct k2_str sql, enum k2_format form
               open_engine(query, needs_out || query->has_out, err);
     if (ok && k2_engine_begin(query->engine, query->limits.timeout_ms, err)) {
         ok = k2_gate(query->engine, sql, &run.gated, err) && run_gated(&run, err);
+        k2_plan_done(&run.plan);
         k2_gated_done(&run.gated);
+        k2_arena_done(&run.arena);
         k2_engine_end(query->engine);
     } else {
         ok = false;

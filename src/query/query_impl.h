@@ -42,15 +42,18 @@ struct k2_run {
     } to;
     enum k2_format format;
     struct k2_query_result result;
+    struct k2_plan plan;
+    /* What the SELECT yields. Columns the formats do not know, which must be cast to text first,
+     * have type id DUCKDB_TYPE_INVALID. */
+    struct k2_type_node *columns;
+    int column_count;
+    bool needs_wrap; /* some column must be cast */
+    struct k2_arena arena;
 };
-/* Columns of a prepared statement. *ret_is_native false: some must be cast to text first, which
- * are marked by type id DUCKDB_TYPE_INVALID. */
-struct k2_type_node *k2_query_columns(const struct k2_stream *stream, struct k2_arena *arena,
-                                      int *ret_count, bool *ret_is_native);
-/* Appends a SELECT over body that casts what the formats do not know, and for Parquet gives every
- * column a name of its own; limit 0: none. */
-void k2_query_wrap(const struct k2_run *run, const struct k2_type_node *columns, int count,
-                   int64_t limit, struct k2_buf *sql);
+/* Appends the SELECT to run: the user's own, or one over it that casts what must be cast, gives
+ * every column a name of its own for Parquet, and stops after limit rows (0: none). */
+bool k2_query_select(const struct k2_run *run, int64_t limit, struct k2_buf *sql,
+                     struct k2_err *err) K2_MUST;
 /* Gates text K2 has put round gated SQL: it must be one SELECT still and name the same tables. */
 bool k2_query_regate(const struct k2_run *run, struct k2_str sql, struct k2_err *err) K2_MUST;
 

@@ -36,10 +36,16 @@ void k2_source_columns(struct k2_source *source, const struct k2_schema *schema,
 
 /* ---- stored tables: k2.<data type> ---- */
 
-static void empty_select(const struct k2_source *source, struct k2_buf *sql) {
+static bool is_narrow(const struct k2_source_column *column) {
+    return strcmp(column->sql_type, "DECIMAL(18,8)") == 0;
+}
+
+static void empty_select(const struct k2_source *source, bool is_wide, struct k2_buf *sql) {
     k2_buf_text(sql, "SELECT ");
     for (int i = 0; i < source->column_count; i++) {
-        k2_buf_printf(sql, "%sNULL::%s AS ", i ? ", " : "", source->columns[i].sql_type);
+        const struct k2_source_column *c = &source->columns[i];
+        k2_buf_printf(sql, "%sNULL::%s AS ", i ? ", " : "",
+                      is_wide && is_narrow(c) ? "DECIMAL(38,8)" : c->sql_type);
         k2_sql_name(sql, source->columns[i].name);
     }
     k2_buf_text(sql, " LIMIT 0");
@@ -60,8 +66,26 @@ static void put_path(struct k2_buf *sql, struct k2_str path) {
     k2_buf_done(&plain);
 }
 
-static void file_select(const struct k2_source *source, struct k2_buf *sql) {
-    k2_buf_text(sql, "SELECT * FROM read_parquet([");
+static void put_widened(const struct k2_source *source, struct k2_buf *sql) {
+    bool is_first = true;
+    for (int i = 0; i < source->column_count; i++) {
+        if (!is_narrow(&source->columns[i]))
+            continue;
+        k2_buf_text(sql, is_first ? " REPLACE (CAST(" : ", CAST(");
+        k2_sql_name(sql, source->columns[i].name);
+        k2_buf_text(sql, " AS DECIMAL(38,8)) AS ");
+        k2_sql_name(sql, source->columns[i].name);
+        is_first = false;
+    }
+    if (!is_first)
+        k2_buf_byte(sql, ')');
+}
+
+static void file_select(const struct k2_source *source, bool is_wide, struct k2_buf *sql) {
+    k2_buf_text(sql, "SELECT *");
+    if (is_wide)
+        put_widened(source, sql);
+    k2_buf_text(sql, " FROM read_parquet([");
     for (int i = 0; i < source->path_count; i++) {
         if (i)
             k2_buf_byte(sql, ',');
@@ -77,14 +101,14 @@ static void file_select(const struct k2_source *source, struct k2_buf *sql) {
     k2_buf_text(sql, "})");
 }
 
-static bool make_stored(struct k2_engine *engine, const struct k2_source *source,
+static bool make_stored(struct k2_engine *engine, const struct k2_source *source, bool is_wide,
                         const struct k2_schema *schema, struct k2_err *err) {
     struct k2_buf sql = {0};
     k2_buf_printf(&sql, "CREATE OR REPLACE VIEW k2.%s AS ", schema->name);
     if (source->path_count)
-        file_select(source, &sql);
+        file_select(source, is_wide, &sql);
     else
-        empty_select(source, &sql);
+        empty_select(source, is_wide, &sql);
     bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
     return ok ||
@@ -110,7 +134,8 @@ bool k2_views_make(struct k2_engine *engine, const struct k2_sources *sources, u
                    struct k2_err *err) {
     for (int kind = 0; kind < K2_KIND_COUNT; kind++)
         if (sources->kinds[kind].is_used)
-            K2_TRY(make_stored(engine, &sources->kinds[kind], k2_schema_of(kind), err));
+            K2_TRY(make_stored(engine, &sources->kinds[kind], sources->is_wide, k2_schema_of(kind),
+                               err));
     for (int id = 0; id < K2_SQL_TABLE_COUNT; id++)
         if (tables & 1u << id)
             K2_TRY(make_sql_table(engine, sources, id, err));

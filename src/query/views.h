@@ -34,6 +34,9 @@ struct k2_sources {
     struct k2_commit_source commits[K2_KIND_COUNT];
     int commit_count;
     int64_t files, files_all, snapshot_id;
+    /* DuckDB computes the product of two decimal(18,8) in 18 digits, where a price times a quantity
+     * overflows. A query that multiplies sees them as decimal(38,8). */
+    bool is_wide;
     struct k2_arena arena; /* owns the strings and arrays above */
 };
 

@@ -1,7 +1,8 @@
 /* avro_container.h -- Avro object container files: what manifests and manifest lists are kept in.
  *
  *   "Obj" 1 | metadata: map<bytes> | sync (16)                                       header
- *   count: long | size: long | size bytes, deflated or plain | sync (16)             block, repeated
+ *   count: long | size: long | size bytes, deflated or plain | sync (16)             block,
+ * repeated
  *
  * Threads: values, no shared state. Private to lake/table.
  */
@@ -17,7 +18,8 @@ struct k2_container_meta {
 };
 
 /* ---- write ---- */
-/* Append records to block and call k2_container_record after each; out holds the file at the end. */
+/* Append records to block and call k2_container_record after each; out holds the file at the end.
+ */
 struct k2_container_writer {
     struct k2_buf out, block;
     int64_t block_records;

@@ -28,7 +28,8 @@ static bool open_file(struct reader *r, struct k2_str bytes, struct k2_arena *ar
                       struct k2_err *err) {
     *r = (struct reader){.arena = arena};
     K2_TRY(k2_container_open(bytes, &r->container, err));
-    K2_TRY(k2_wire_compile(k2_container_find(&r->container, "avro.schema"), arena, &r->schema, err));
+    K2_TRY(
+        k2_wire_compile(k2_container_find(&r->container, "avro.schema"), arena, &r->schema, err));
     return r->schema.nodes[0].kind == K2_WIRE_RECORD ||
            k2_err_set(err, K2_CORRUPT, "Avro file whose root is no record");
 }
@@ -50,9 +51,7 @@ static void read_summary(struct reader *r, const struct k2_wire_node *record,
     for (int i = 0; i < record->count; i++) {
         const struct k2_wire_node *node = node_at(r, record, i);
         switch (node->field_id) {
-        case 509:
-            k2_wire_get_boolean(&r->schema, node, &r->wire, &summary->contains_null);
-            break;
+        case 509: k2_wire_get_boolean(&r->schema, node, &r->wire, &summary->contains_null); break;
         case 518:
             summary->has_nan =
                 k2_wire_get_boolean(&r->schema, node, &r->wire, &summary->contains_nan);
@@ -222,10 +221,8 @@ static struct k2_column_stats *stats_of(struct gathered *g, int64_t field_id, in
         g->cap = g->cap ? g->cap * 2 : 32;
         g->stats = k2_realloc(g->stats, sizeof *g->stats * (size_t)g->cap);
     }
-    g->stats[g->count] = (struct k2_column_stats){.field_id = (int32_t)field_id,
-                                                  .bytes = -1,
-                                                  .value_count = -1,
-                                                  .null_count = -1};
+    g->stats[g->count] = (struct k2_column_stats){
+        .field_id = (int32_t)field_id, .bytes = -1, .value_count = -1, .null_count = -1};
     return &g->stats[g->count++];
 }
 
@@ -268,9 +265,8 @@ static void read_map(struct reader *r, const struct k2_wire_node *node, int map_
             int64_t key = -1, number = 0;
             struct k2_str bytes = {0};
             bool has_key = k2_wire_get_long(&r->schema, key_node, &r->wire, &key);
-            bool has_value =
-                is_bytes ? k2_wire_get_bytes(&r->schema, value_node, &r->wire, &bytes)
-                         : k2_wire_get_long(&r->schema, value_node, &r->wire, &number);
+            bool has_value = is_bytes ? k2_wire_get_bytes(&r->schema, value_node, &r->wire, &bytes)
+                                      : k2_wire_get_long(&r->schema, value_node, &r->wire, &number);
             r->wire.is_bad |= g->count == COLUMNS_MAX;
             if (has_key && has_value && key >= 0 && key <= INT32_MAX)
                 put_stat(stats_of(g, key, place), map_id, number, bytes);
@@ -422,8 +418,7 @@ static void read_entry(struct reader *r, const struct k2_manifest_file *row,
         switch (node->field_id) {
         case 0: k2_wire_get_long(&r->schema, node, &r->wire, &status); break;
         case 1:
-            entry->has_snapshot =
-                k2_wire_get_long(&r->schema, node, &r->wire, &file->snapshot_id);
+            entry->has_snapshot = k2_wire_get_long(&r->schema, node, &r->wire, &file->snapshot_id);
             break;
         case 3:
             entry->has_sequence =

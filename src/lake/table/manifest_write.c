@@ -20,30 +20,34 @@
     "},{\"name\":\"value\",\"type\":\"" type "\",\"field-id\":" #value                             \
     "}]},\"logicalType\":\"map\"}"
 
-static const char list_schema[] =
-    "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":["
-    REQ("manifest_path", "\"string\"", "Location URI with FS scheme", 500) ","
-    REQ("manifest_length", "\"long\"", "Total file size in bytes", 501) ","
-    REQ("partition_spec_id", "\"int\"", "Spec ID used to write", 502) ","
-    REQ("content", "\"int\"", "Contents of the manifest: 0=data, 1=deletes", 517) ","
-    REQ("sequence_number", "\"long\"", "Sequence number when the manifest was added", 515) ","
-    REQ("min_sequence_number", "\"long\"", "Lowest sequence number in the manifest", 516) ","
-    REQ("added_snapshot_id", "\"long\"", "Snapshot ID that added the manifest", 503) ","
-    REQ("added_files_count", "\"int\"", "Added entry count", 504) ","
-    REQ("existing_files_count", "\"int\"", "Existing entry count", 505) ","
-    REQ("deleted_files_count", "\"int\"", "Deleted entry count", 506) ","
-    REQ("added_rows_count", "\"long\"", "Added rows count", 512) ","
-    REQ("existing_rows_count", "\"long\"", "Existing rows count", 513) ","
-    REQ("deleted_rows_count", "\"long\"", "Deleted rows count", 514) ","
-    OPT("partitions",
-        "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"r508\",\"fields\":["
-        REQ("contains_null", "\"boolean\"", "True if any file has a null partition value", 509) ","
-        OPT("contains_nan", "\"boolean\"", "True if any file has a nan partition value", 518) ","
-        OPT("lower_bound", "\"bytes\"", "Partition lower bound for all files", 510) ","
-        OPT("upper_bound", "\"bytes\"", "Partition upper bound for all files", 511)
-        "]},\"element-id\":508}",
-        "Summary for each partition", 507) ","
-    OPT("key_metadata", "\"bytes\"", "Encryption key metadata blob", 519) "]}";
+static const char
+    list_schema[] =
+        "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":[" REQ(
+            "manifest_path", "\"string\"", "Location URI with FS scheme",
+            500) "," REQ("manifest_length", "\"long\"", "Total file size in bytes",
+                         501) "," REQ("partition_spec_id", "\"int\"", "Spec ID used to write",
+                                      502) "," REQ("content", "\"int\"",
+                                                   "Contents of the manifest: 0=data, 1=deletes", 517) "," REQ("sequence_number", "\"long\"", "Sequence number when the manifest was added", 515) "," REQ("min_sequence_number", "\"long\"", "Lowest sequence number in the manifest", 516) "," REQ("added_snapshot_id", "\"long\"", "Snapshot ID that added the manifest", 503) "," REQ("added_files_count", "\"int\"", "Added entry count", 504) "," REQ("existing_files_count",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                           "\"int\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                           "Existing entry count", 505) "," REQ("deleted_files_count", "\"int\"", "Deleted entry count", 506) "," REQ("added_rows_count", "\"long\"", "Added rows count", 512) "," REQ("existing_rows_count",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "\"long\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "Existing rows count",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       513) "," REQ("deleted_rows_count",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    "\"long\"", "Deleted rows count", 514) "," OPT("partitions",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"r508\",\"fields\":[" REQ(
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "contains_null",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "\"boolean\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "True if any file has a null partition value",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       509) "," OPT("contains_nan",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    "\"boolean\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    "True if any file has a nan partition value", 518) "," OPT("lower_bound", "\"bytes\"", "Partition lower bound for all files", 510) "," OPT("upper_bound",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "\"bytes\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               "Partition upper bound for all files",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               511) "]},\"element-id\":508}",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "Summary for each partition", 507) "," OPT("key_metadata",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "\"bytes\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "Encryption key metadata blob",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              519) "]}";
 
 static const char entry_schema_head[] =
     "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":["
@@ -52,33 +56,56 @@ static const char entry_schema_head[] =
     "{\"name\":\"sequence_number\",\"type\":[\"null\",\"long\"],\"default\":null,\"field-id\":3},"
     "{\"name\":\"file_sequence_number\",\"type\":[\"null\",\"long\"],\"default\":null,"
     "\"field-id\":4},"
-    "{\"name\":\"data_file\",\"type\":{\"type\":\"record\",\"name\":\"r2\",\"fields\":["
-    REQ("content", "\"int\"",
-        "Contents of the file: 0=data, 1=position deletes, 2=equality deletes", 134) ","
-    REQ("file_path", "\"string\"", "Location URI with FS scheme", 100) ","
-    REQ("file_format", "\"string\"", "File format name: avro, orc, or parquet", 101) ","
-    "{\"name\":\"partition\",\"type\":{\"type\":\"record\",\"name\":\"r102\",\"fields\":[";
+    "{\"name\":\"data_file\",\"type\":{\"type\":\"record\",\"name\":\"r2\",\"fields\":[" REQ(
+        "content", "\"int\"",
+        "Contents of the file: 0=data, 1=position deletes, 2=equality deletes",
+        134) "," REQ("file_path", "\"string\"", "Location URI with FS scheme",
+                     100) "," REQ("file_format", "\"string\"",
+                                  "File format name: avro, orc, or parquet",
+                                  101) ","
+                                       "{\"name\":\"partition\",\"type\":{\"type\":\"record\","
+                                       "\"name\":\"r102\",\"fields\":[";
 
 static const char entry_schema_tail[] =
-    "]},\"doc\":\"Partition data tuple, schema based on the partition spec\",\"field-id\":102},"
-    REQ("record_count", "\"long\"", "Number of records in the file", 103) ","
-    REQ("file_size_in_bytes", "\"long\"", "Total file size in bytes", 104) ","
-    OPT("column_sizes", INT_MAP(117, 118, "long"), "Map of column id to total size on disk", 108)
-    ","
-    OPT("value_counts", INT_MAP(119, 120, "long"),
-        "Map of column id to total count, including null and NaN", 109) ","
-    OPT("null_value_counts", INT_MAP(121, 122, "long"), "Map of column id to null value count", 110)
-    ","
-    OPT("nan_value_counts", INT_MAP(138, 139, "long"),
-        "Map of column id to number of NaN values in the column", 137) ","
-    OPT("lower_bounds", INT_MAP(126, 127, "bytes"), "Map of column id to lower bound", 125) ","
-    OPT("upper_bounds", INT_MAP(129, 130, "bytes"), "Map of column id to upper bound", 128) ","
-    OPT("key_metadata", "\"bytes\"", "Encryption key metadata blob", 131) ","
-    OPT("split_offsets", "{\"type\":\"array\",\"items\":\"long\",\"element-id\":133}",
-        "Splittable offsets", 132) ","
-    OPT("equality_ids", "{\"type\":\"array\",\"items\":\"int\",\"element-id\":136}",
-        "Equality comparison field IDs", 135) ","
-    OPT("sort_order_id", "\"int\"", "Sort order ID", 140) "]},\"field-id\":2}]}";
+    "]},\"doc\":\"Partition data tuple, schema based on the partition "
+    "spec\",\"field-id\":102}," REQ("record_count", "\"long\"", "Number of records in the file", 103) "," REQ(
+        "file_size_in_bytes", "\"long\"", "Total file size in bytes",
+        104) "," OPT("column_sizes", INT_MAP(117, 118, "long"),
+                     "Map of column id to total size on disk",
+                     108) "," OPT("value_counts", INT_MAP(119, 120, "long"),
+                                  "Map of column id to total count, including null and NaN",
+                                  109) "," OPT("null_value_counts", INT_MAP(121, 122, "long"),
+                                               "Map of column id to null value count",
+                                               110) "," OPT("nan_value_counts",
+                                                            INT_MAP(138, 139, "long"),
+                                                            "Map of column id to number of NaN "
+                                                            "values in the column",
+                                                            137) "," OPT("lower_bounds",
+                                                                         INT_MAP(126, 127, "bytes"),
+                                                                         "Map of column id to "
+                                                                         "lower bound",
+                                                                         125) "," OPT("upper_"
+                                                                                      "bounds",
+                                                                                      INT_MAP(
+                                                                                          129, 130,
+                                                                                          "bytes"),
+                                                                                      "Map of "
+                                                                                      "column id "
+                                                                                      "to upper "
+                                                                                      "bound",
+                                                                                      128) "," OPT("key_metadata",
+                                                                                                   "\"bytes\"",
+                                                                                                   "Encryption key metadata blob",
+                                                                                                   131) "," OPT("split_offsets",
+                                                                                                                "{\"type\":\"array\",\"items\":\"long\",\"element-id\":133}",
+                                                                                                                "Splittable offsets",
+                                                                                                                132) "," OPT("equality_ids",
+                                                                                                                             "{\"type\":\"array\",\"items\":\"int\",\"element-id\":136}",
+                                                                                                                             "Equality comparison field IDs",
+                                                                                                                             135) "," OPT("sort_order_id",
+                                                                                                                                          "\"int\"",
+                                                                                                                                          "Sort order ID",
+                                                                                                                                          140) "]},\"field-id\":2}]}";
 
 static void put_bytes(struct k2_buf *out, struct k2_str bytes) {
     k2_buf_zigzag(out, (int64_t)bytes.len);
@@ -118,12 +145,18 @@ static void put_summary(struct k2_buf *out, const struct k2_field_summary *summa
 
 static void put_list_row(struct k2_buf *out, const struct k2_manifest_file *file) {
     put_bytes(out, file->path);
-    const int64_t numbers[] = {file->length,         file->spec_id,
-                               file->content,        file->sequence_number,
-                               file->min_sequence_number, file->added_snapshot_id,
-                               file->added_files,    file->existing_files,
-                               file->deleted_files,  file->added_rows,
-                               file->existing_rows,  file->deleted_rows};
+    const int64_t numbers[] = {file->length,
+                               file->spec_id,
+                               file->content,
+                               file->sequence_number,
+                               file->min_sequence_number,
+                               file->added_snapshot_id,
+                               file->added_files,
+                               file->existing_files,
+                               file->deleted_files,
+                               file->added_rows,
+                               file->existing_rows,
+                               file->deleted_rows};
     for (size_t i = 0; i < K2_COUNT(numbers); i++)
         k2_buf_zigzag(out, numbers[i]);
     put_there(out);
@@ -149,7 +182,8 @@ void k2_manifest_list_write(const struct k2_manifest_file *files, int count,
         {K2_STR("format-version"), K2_STR("2")},
     };
     struct k2_container_writer writer;
-    k2_container_begin(&writer, K2_STR(list_schema), meta, (int)K2_COUNT(meta), true, sync);
+    k2_container_begin(&writer, k2_str_make(list_schema, sizeof list_schema - 1), meta,
+                       (int)K2_COUNT(meta), true, sync);
     for (int i = 0; i < count; i++) {
         put_list_row(&writer.block, &files[i]);
         k2_container_record(&writer);

@@ -164,10 +164,11 @@ static bool check_field(const struct k2_metadata *metadata, const struct k2_colu
                         const struct k2_field *field, int32_t id, struct k2_err *err) {
     const char *table = metadata->identifier.ptr;
     if (!field)
-        return k2_err_set(err, K2_INVALID,
-                          "table %s: column %s (field %d) was dropped by another program; K2 cannot "
-                          "go on until it is there again",
-                          table, column->name, id);
+        return k2_err_set(
+            err, K2_INVALID,
+            "table %s: column %s (field %d) was dropped by another program; K2 cannot "
+            "go on until it is there again",
+            table, column->name, id);
     if (!holds(field, column->type))
         return k2_err_set(err, K2_INVALID,
                           "table %s: column %s (field %d) was changed to %.*s, which does not hold "

@@ -1,7 +1,7 @@
 /* metadata_parse.c -- a table metadata file into struct k2_metadata.
  *
- * What K2 changes in a commit is taken apart; every other member is kept as its JSON text, so that a
- * version K2 writes loses nothing that another engine put there.
+ * What K2 changes in a commit is taken apart; every other member is kept as its JSON text, so that
+ * a version K2 writes loses nothing that another engine put there.
  */
 #include <stdlib.h>
 
@@ -19,13 +19,23 @@ struct parser {
 };
 
 /* Members that are written anew in every version. */
-static const char *const rewritten[] = {
-    "format-version",      "table-uuid",          "location",
-    "last-sequence-number", "last-updated-ms",    "last-column-id",
-    "current-schema-id",   "default-spec-id",     "last-partition-id",
-    "default-sort-order-id", "properties",        "current-snapshot-id",
-    "refs",                "snapshots",           "snapshot-log",
-    "metadata-log",        NULL};
+static const char *const rewritten[] = {"format-version",
+                                        "table-uuid",
+                                        "location",
+                                        "last-sequence-number",
+                                        "last-updated-ms",
+                                        "last-column-id",
+                                        "current-schema-id",
+                                        "default-spec-id",
+                                        "last-partition-id",
+                                        "default-sort-order-id",
+                                        "properties",
+                                        "current-snapshot-id",
+                                        "refs",
+                                        "snapshots",
+                                        "snapshot-log",
+                                        "metadata-log",
+                                        NULL};
 
 static bool missing(struct parser *p, const char *what) {
     return k2_err_set(p->err, K2_CORRUPT, "table metadata has no valid %s", what);
@@ -42,7 +52,7 @@ static bool get_i64(struct parser *p, const struct k2_json *object, const char *
 
 static bool get_i32(struct parser *p, const struct k2_json *object, const char *key,
                     int32_t *ret_value) {
-    int64_t value;
+    int64_t value = 0;
     K2_TRY(get_i64(p, object, key, &value));
     if (value < INT32_MIN || value > INT32_MAX)
         return missing(p, key);
@@ -363,8 +373,7 @@ static bool parse_version(struct parser *p, struct k2_metadata_impl *m) {
     /* Java wrote -1 where there is none. */
     int64_t current = k2_json_int(k2_json_get(p->root, "current-snapshot-id"), 0);
     pub->current_snapshot_id = current == -1 ? 0 : current;
-    parse_properties(p, k2_json_get(p->root, "properties"), &pub->property_count,
-                     &pub->properties);
+    parse_properties(p, k2_json_get(p->root, "properties"), &pub->property_count, &pub->properties);
     K2_TRY(parse_snapshots(p, m));
     K2_TRY(parse_refs(p, m));
     K2_TRY(parse_logs(p, m));

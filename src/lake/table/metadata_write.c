@@ -167,7 +167,8 @@ static void copy_snapshots(struct k2_metadata_impl *m, const struct k2_metadata_
     }
     if (added) {
         m->pieces[count] = make_piece(added);
-        m->pub.snapshots[count++] = m->pieces[count]->snapshot;
+        m->pub.snapshots[count] = m->pieces[count]->snapshot;
+        count++;
     }
     m->pub.snapshot_count = count;
 }

@@ -24,9 +24,10 @@ static const struct {
 enum k2_transform k2_transform_parse(struct k2_str text, int32_t *ret_width) {
     struct k2_str width_text, name = k2_str_split(text, '[', &width_text);
     int64_t width = 0;
-    if (width_text.ptr && (!k2_str_ends(width_text, "]") ||
-                           !k2_str_to_i64(k2_str_make(width_text.ptr, width_text.len - 1), &width) ||
-                           width < 1 || width > INT32_MAX))
+    if (width_text.ptr &&
+        (!k2_str_ends(width_text, "]") ||
+         !k2_str_to_i64(k2_str_make(width_text.ptr, width_text.len - 1), &width) || width < 1 ||
+         width > INT32_MAX))
         return K2_TRANSFORM_UNKNOWN;
     *ret_width = (int32_t)width;
     for (size_t i = 0; i < K2_COUNT(transforms); i++)
@@ -36,15 +37,14 @@ enum k2_transform k2_transform_parse(struct k2_str text, int32_t *ret_width) {
 }
 
 const char *k2_transform_result(enum k2_transform transform, struct k2_str source_type) {
-    bool is_time =
-        k2_str_is(source_type, "timestamptz") || k2_str_is(source_type, "timestamp");
+    bool is_time = k2_str_is(source_type, "timestamptz") || k2_str_is(source_type, "timestamp");
     bool is_string = k2_str_is(source_type, "string");
     switch (transform) {
     case K2_TRANSFORM_IDENTITY:
-        return is_string                              ? "string"
-               : k2_str_is(source_type, "int")        ? "int"
-               : k2_str_is(source_type, "date")       ? "date"
-                                                      : NULL;
+        return is_string                        ? "string"
+               : k2_str_is(source_type, "int")  ? "int"
+               : k2_str_is(source_type, "date") ? "date"
+                                                : NULL;
     case K2_TRANSFORM_TRUNCATE:
         return is_string ? "string" : k2_str_is(source_type, "int") ? "int" : NULL;
     case K2_TRANSFORM_DAY: return is_time || k2_str_is(source_type, "date") ? "date" : NULL;
@@ -130,6 +130,7 @@ static int32_t year_month(int64_t us, bool is_month) {
     return is_month ? (date.year - 1970) * 12 + date.month - 1 : date.year - 1970;
 }
 
+/* Values of time columns, numbers and text under a transform. False where it does not apply. */
 static bool of_time(const struct k2_bound_field *bound, int64_t us,
                     struct k2_partition_value *value) {
     switch (bound->transform) {
@@ -138,7 +139,9 @@ static bool of_time(const struct k2_bound_field *bound, int64_t us,
         value->number = year_month(us, bound->transform == K2_TRANSFORM_MONTH);
         return true;
     case K2_TRANSFORM_DAY: value->number = k2_days_from_us(us); return true;
-    case K2_TRANSFORM_HOUR: value->number = (int32_t)floor_div(us, 3600000000ll); return true;
+    case K2_TRANSFORM_HOUR:
+        value->number = (int32_t)floor_div(us, 3600000000ll);
+        return value->number == floor_div(us, 3600000000ll);
     case K2_TRANSFORM_BUCKET:
         value->number = bucket_of(k2_str_make(&us, sizeof us), bound->width);
         return true;
@@ -152,7 +155,7 @@ static bool of_number(const struct k2_bound_field *bound, enum k2_type type, int
     switch (bound->transform) {
     case K2_TRANSFORM_IDENTITY:
     case K2_TRANSFORM_TRUNCATE:
-        if (type != K2_INT32)
+        if (type != K2_INT32 || number != (int32_t)number)
             return false;
         value->number = (int32_t)number;
         if (bound->transform == K2_TRANSFORM_TRUNCATE)
@@ -176,6 +179,19 @@ static bool of_text(const struct k2_bound_field *bound, struct k2_str text,
     case K2_TRANSFORM_BUCKET: value->number = bucket_of(text, bound->width); return true;
     default: return false;
     }
+}
+
+bool k2_transform_number(const struct k2_bound_field *bound, enum k2_type type, int64_t number,
+                         struct k2_partition_value *ret_value) {
+    *ret_value = (struct k2_partition_value){0};
+    return type == K2_TIMESTAMP ? of_time(bound, number, ret_value)
+                                : of_number(bound, type, number, ret_value);
+}
+
+bool k2_transform_text(const struct k2_bound_field *bound, struct k2_str text,
+                       struct k2_partition_value *ret_value) {
+    *ret_value = (struct k2_partition_value){0};
+    return of_text(bound, text, ret_value);
 }
 
 static bool value_of(const struct k2_bound_field *bound, const struct k2_batch *batch, uint32_t row,
@@ -205,7 +221,8 @@ bool k2_partition_of(const struct k2_metadata *metadata, const struct k2_batch *
     const struct k2_partition_spec *spec = k2_metadata_spec(metadata, metadata->default_spec_id);
     K2_ASSERT(spec);
     if (spec->field_count > K2_PARTITION_MAX)
-        return k2_err_set(err, K2_INVALID, "table %s is partitioned by %d fields; K2 writes up to %d",
+        return k2_err_set(err, K2_INVALID,
+                          "table %s is partitioned by %d fields; K2 writes up to %d",
                           metadata->identifier.ptr, spec->field_count, K2_PARTITION_MAX);
     for (int f = 0; f < spec->field_count; f++) {
         const struct k2_bound_field *bound = &fixed->bound[f];
@@ -227,8 +244,8 @@ static void put_escaped(struct k2_buf *out, struct k2_str text) {
     size_t end = out->len + ESCAPED_MAX;
     for (size_t i = 0; i < text.len && out->len < end; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                        strchr("-_.*", c);
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                        (c >= 'A' && c <= 'Z') || strchr("-_.*", c);
         if (is_plain && c)
             k2_buf_byte(out, c);
         else
@@ -313,8 +330,8 @@ static const char *name_suffix(enum k2_transform transform) {
     }
 }
 
-static bool put_item(const struct k2_schema *schema, const char *text, struct k2_str item, int index,
-                     struct k2_buf *out, struct k2_err *err) {
+static bool put_item(const struct k2_schema *schema, const char *text, struct k2_str item,
+                     int index, struct k2_buf *out, struct k2_err *err) {
     struct k2_str name, width_text, column_name;
     if (!split_item(item, &name, &width_text, &column_name))
         return bad_spec(text, item, "is not a transform of a column", err);
@@ -323,9 +340,13 @@ static bool put_item(const struct k2_schema *schema, const char *text, struct k2
         return bad_spec(text, item, "names no column of the table", err);
     char transform_text[64];
     int32_t width;
-    snprintf(transform_text, sizeof transform_text, width_text.ptr ? "%.*s[%.*s]" : "%.*s",
-             (int)K2_MIN(name.len, (size_t)20), name.ptr, (int)K2_MIN(width_text.len, (size_t)12),
-             width_text.ptr);
+    int name_len = (int)K2_MIN(name.len, (size_t)20);
+    int width_len = (int)K2_MIN(width_text.len, (size_t)12);
+    if (width_text.ptr)
+        snprintf(transform_text, sizeof transform_text, "%.*s[%.*s]", name_len, name.ptr, width_len,
+                 width_text.ptr);
+    else
+        snprintf(transform_text, sizeof transform_text, "%.*s", name_len, name.ptr);
     enum k2_transform transform = k2_transform_parse(k2_str_of(transform_text), &width);
     if (transform == K2_TRANSFORM_UNKNOWN || transform == K2_TRANSFORM_VOID)
         return bad_spec(text, item, "is no transform K2 knows", err);

@@ -113,6 +113,7 @@ bool k2_lake_create(struct k2_lake *lake, const struct k2_schema *schema, const 
 
 /* ---- data files ---- */
 enum { K2_PARTITION_MAX = 4 };
+struct k2_manifest;
 struct k2_partition_value {
     bool is_null;
     int32_t number;    /* day (days since the epoch) */
@@ -197,8 +198,10 @@ struct k2_predicate {
 struct k2_scan {
     int file_count;
     struct k2_data_file *files; /* live files that may hold matching rows */
-    int64_t total_files, total_rows;
+    int64_t total_files, total_rows; /* live in the snapshot */
     struct k2_arena arena;
+    struct k2_manifest **held; /* own what files borrow */
+    int held_count;
 };
 /* snapshot_id 0: the current one. Prunes by manifest summaries, partition values and bounds. */
 bool k2_table_scan(struct k2_lake *lake, const struct k2_metadata *metadata,

@@ -1,4 +1,5 @@
-/* table_impl.h -- what the files of lake/table share: metadata with its raw parts, the lake's cache.
+/* table_impl.h -- what the files of lake/table share: metadata with its raw parts, the lake's
+ * cache.
  *
  * A metadata version is made of parts with their own counts of references, so that the next version
  * shares what did not change: `fixed` (schemas, specs, members K2 does not write) and one piece per
@@ -46,8 +47,8 @@ struct k2_fixed {
     struct k2_table_schema *schemas;
     struct k2_str *schema_texts; /* JSON of each */
     struct k2_partition_spec *specs;
-    struct k2_str *spec_texts;   /* JSON of each one's fields */
-    int member_count;            /* written back as they were read */
+    struct k2_str *spec_texts; /* JSON of each one's fields */
+    int member_count;          /* written back as they were read */
     struct k2_raw_member *members;
     const struct k2_schema *kind; /* by the table's name; NULL: none of K2's */
     struct k2_bound_field bound[K2_PARTITION_MAX];
@@ -91,8 +92,8 @@ struct k2_metadata_impl *k2_metadata_next(const struct k2_metadata *base);
 void k2_metadata_write(const struct k2_metadata *metadata, struct k2_buf *out);
 /* What a commit does to base; texts are copied. */
 struct k2_version_opts {
-    const char *location;          /* of the new metadata file */
-    struct k2_snapshot *snapshot;  /* NULL: none is added */
+    const char *location;         /* of the new metadata file */
+    struct k2_snapshot *snapshot; /* NULL: none is added */
     int64_t timestamp_ms;
     const struct k2_property *set; /* a NULL value pointer removes the key */
     int set_count;
@@ -115,6 +116,12 @@ const char *k2_iceberg_type(enum k2_type type);
 enum k2_transform k2_transform_parse(struct k2_str text, int32_t *ret_width);
 /* The type a transform gives: "date", "string", "int", ...; NULL when K2 cannot hold it. */
 const char *k2_transform_result(enum k2_transform transform, struct k2_str source_type);
+/* The partition value of a number (times in us) or a text. False where the transform does not apply
+ * to such values. Text borrows. */
+bool k2_transform_number(const struct k2_bound_field *bound, enum k2_type type, int64_t number,
+                         struct k2_partition_value *ret_value);
+bool k2_transform_text(const struct k2_bound_field *bound, struct k2_str text,
+                       struct k2_partition_value *ret_value);
 /* Fills types (K2_PARTITION_MAX) for a spec. False: a field has a type K2 cannot hold. */
 bool k2_spec_types(const struct k2_metadata *metadata, const struct k2_partition_spec *spec,
                    const char **ret_types);
@@ -125,9 +132,15 @@ bool k2_spec_parse(const struct k2_schema *schema, const char *text, struct k2_b
 int32_t k2_columns_find(struct k2_str property, struct k2_str name);
 
 /* ---- the lake ---- */
-enum { K2_CACHED_LISTS = 64, K2_CACHED_MANIFESTS = 1024, K2_CACHED_TABLES = 64 };
+enum {
+    K2_CACHED_TABLES = 64,
+    K2_CACHED_LISTS = 64,
+    K2_CACHED_MANIFESTS = 1024,
+    K2_CACHED_ENTRIES = 100000, /* of all cached manifests; about 2 kB each */
+};
 struct k2_cached {
-    char *uri;
+    char *uri; /* NULL: free */
+    uint64_t hash;
     void *value;
     uint64_t used; /* ticks */
 };
@@ -142,6 +155,7 @@ struct k2_lake {
     struct k2_cached tables[K2_CACHED_TABLES]; /* uri: identifier; value: newest metadata */
     struct k2_cached lists[K2_CACHED_LISTS];
     struct k2_cached manifests[K2_CACHED_MANIFESTS];
+    int64_t manifest_entries; /* in manifests */
 };
 
 void k2_lake_uuid(struct k2_lake *lake, char ret_uuid[37]);

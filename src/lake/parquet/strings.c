@@ -1,0 +1,221 @@
+/* strings.c -- PLAIN, DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY strings, and their order. */
+#include "lake/parquet/strings.h"
+
+#include "lake/parquet/delta.h"
+#include "lake/parquet/format.h"
+
+void *k2_pq_scratch(struct k2_buf *buf, size_t size) {
+    buf->len = 0;
+    return k2_buf_reserve(buf, size + K2_PQ_SLACK);
+}
+
+static uint64_t load(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
+
+/* Both may be read K2_PQ_SLACK bytes beyond their ends. */
+static inline size_t shared_prefix(const char *a, const char *b, size_t len) {
+    size_t i = 0;
+    for (; i < len; i += 8) {
+        uint64_t differ = load(a + i) ^ load(b + i);
+        if (differ) {
+            i += (size_t)__builtin_ctzll(differ) / 8;
+            break;
+        }
+    }
+    return K2_MIN(i, len);
+}
+
+size_t k2_pq_shared_prefix(struct k2_str a, struct k2_str b) {
+    size_t len = K2_MIN(a.len, b.len), i = 0;
+    while (i < len && a.ptr[i] == b.ptr[i])
+        i++;
+    return i;
+}
+
+/* Neighbours tell the direction: only where the sequence turns can an extreme lie, and in sorted
+ * data it hardly ever turns. */
+void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint32_t *ret_greatest) {
+    uint32_t least = 0, greatest = 0;
+    int direction = 0;
+    const char *bytes = text->bytes;
+    uint32_t before = text->ends[-1], start = text->ends[0];
+    for (uint32_t i = 1; i < text->count; i++) {
+        uint32_t end = text->ends[i];
+        size_t a = start - before, b = end - start, len = K2_MIN(a, b);
+        size_t same = shared_prefix(bytes + before, bytes + start, len);
+        int order = same < len ? ((uint8_t)bytes[start + same] > (uint8_t)bytes[before + same]
+                                      ? 1
+                                      : -1)
+                               : (b > a) - (b < a);
+        if (order && order != direction) {
+            struct k2_str turn = {bytes + before, a};
+            if (order < 0 && k2_str_cmp(turn, k2_pq_text_at(text, greatest)) > 0)
+                greatest = i - 1;
+            if (order > 0 && k2_str_cmp(turn, k2_pq_text_at(text, least)) < 0)
+                least = i - 1;
+            direction = order;
+        }
+        before = start;
+        start = end;
+    }
+    struct k2_str last = k2_pq_text_at(text, text->count - 1);
+    if (k2_str_cmp(last, k2_pq_text_at(text, greatest)) > 0)
+        greatest = text->count - 1;
+    if (k2_str_cmp(last, k2_pq_text_at(text, least)) < 0)
+        least = text->count - 1;
+    *ret_least = least;
+    *ret_greatest = greatest;
+}
+
+void k2_pq_put_plain_str(struct k2_str s, struct k2_buf *out) {
+    k2_buf_u32(out, (uint32_t)s.len);
+    k2_buf_str(out, s);
+}
+
+void k2_pq_put_plain(const struct k2_pq_text *text, struct k2_buf *out) {
+    if (text->count == 0)
+        return;
+    size_t total = text->ends[text->count - 1] - text->ends[-1];
+    char *to = k2_buf_reserve(out, total + 4 * (size_t)text->count + K2_PQ_SLACK);
+    out->len += total + 4 * (size_t)text->count;
+    for (uint32_t i = 0; i < text->count; i++) {
+        struct k2_str s = k2_pq_text_at(text, i);
+        uint32_t len = (uint32_t)s.len;
+        memcpy(to, &len, 4);
+        to += 4;
+        if (len <= 16)
+            memcpy(to, s.ptr, 16);
+        else
+            memcpy(to, s.ptr, len);
+        to += len;
+    }
+}
+
+static void put_lengths(const int32_t *lengths, uint32_t count, struct k2_buf *out) {
+    uint8_t *to = (uint8_t *)k2_buf_reserve(out, k2_delta_bound(count));
+    uint8_t *end = k2_delta_encode_i32(lengths, count, false, to);
+    out->len += (size_t)(end - to);
+}
+
+void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scratch,
+                             struct k2_buf *out) {
+    uint32_t count = text->count;
+    int32_t *prefix = k2_pq_scratch(scratch, (size_t)count * 8), *suffix = prefix + count;
+    const char *bytes = text->bytes;
+    uint32_t before = text->ends[-1], start = before;
+    size_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t end = text->ends[i];
+        size_t len = K2_MIN(start - before, end - start);
+        size_t same = shared_prefix(bytes + before, bytes + start, len);
+        prefix[i] = (int32_t)same;
+        suffix[i] = (int32_t)(end - start - same);
+        total += (size_t)suffix[i];
+        before = start;
+        start = end;
+    }
+    put_lengths(prefix, count, out);
+    put_lengths(suffix, count, out);
+    char *to = k2_buf_reserve(out, total + K2_PQ_SLACK);
+    out->len += total;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *from = bytes + text->ends[i] - suffix[i];
+        if (suffix[i] <= 8)
+            memcpy(to, from, 8);
+        else
+            memcpy(to, from, (size_t)suffix[i]);
+        to += suffix[i];
+    }
+}
+
+bool k2_pq_get_plain(const uint8_t *at, const uint8_t *end, size_t count,
+                     struct k2_pq_text_out *out) {
+    size_t left = (size_t)(end - at);
+    if (left > out->bytes_max)
+        return false;
+    char *to = k2_buf_reserve(out->bytes, left + K2_PQ_SLACK);
+    size_t total = out->bytes->len;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t len;
+        if (left < 4)
+            return false;
+        memcpy(&len, at, 4);
+        at += 4, left -= 4;
+        if (len > left)
+            return false;
+        if (len <= 16)
+            memcpy(to, at, 16);
+        else
+            memcpy(to, at, len);
+        to += len, at += len, left -= len;
+        out->ends[i] = (uint32_t)(total += len);
+    }
+    out->bytes->len = total;
+    return true;
+}
+
+/* Decodes count lengths and their sum; none may be negative. */
+static bool get_lengths(const uint8_t **at, const uint8_t *end, size_t count, int32_t *out,
+                        uint64_t *ret_sum) {
+    if (!k2_delta_decode_i32(at, end, count, out))
+        return false;
+    uint64_t sum = 0;
+    int32_t sign = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (uint32_t)out[i];
+        sign |= out[i];
+    }
+    *ret_sum = sum;
+    return sign >= 0;
+}
+
+bool k2_pq_get_delta_length(const uint8_t *at, const uint8_t *end, size_t count,
+                            struct k2_buf *scratch, struct k2_pq_text_out *out) {
+    int32_t *lengths = k2_pq_scratch(scratch, count * 4);
+    uint64_t sum;
+    if (!get_lengths(&at, end, count, lengths, &sum) || sum > (uint64_t)(end - at) ||
+        sum > out->bytes_max)
+        return false;
+    size_t total = out->bytes->len;
+    k2_buf_append(out->bytes, at, (size_t)sum);
+    for (size_t i = 0; i < count; i++)
+        out->ends[i] = (uint32_t)(total += (size_t)lengths[i]);
+    return true;
+}
+
+bool k2_pq_get_delta_strings(const uint8_t *at, const uint8_t *end, size_t count,
+                             struct k2_buf *scratch, struct k2_pq_text_out *out) {
+    int32_t *prefix = k2_pq_scratch(scratch, count * 8), *suffix = prefix + count;
+    uint64_t shared, own;
+    if (!get_lengths(&at, end, count, prefix, &shared) ||
+        !get_lengths(&at, end, count, suffix, &own) || own > (uint64_t)(end - at) ||
+        shared + own > out->bytes_max)
+        return false;
+    char *to = k2_buf_reserve(out->bytes, (size_t)(shared + own) + K2_PQ_SLACK);
+    size_t total = out->bytes->len, len = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t same = (size_t)prefix[i], more = (size_t)suffix[i];
+        if (same > len)
+            return false;
+        const char *before = to - len;
+        if (same <= 16) {
+            char copy[16];
+            memcpy(copy, before, 16);
+            memcpy(to, copy, 16);
+        } else
+            memcpy(to, before, same);
+        if (more <= 16)
+            memcpy(to + same, at, 16);
+        else
+            memcpy(to + same, at, more);
+        at += more;
+        len = same + more;
+        to += len;
+        out->ends[i] = (uint32_t)(total += len);
+    }
+    out->bytes->len = total;
+    return true;
+}
