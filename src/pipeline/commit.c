@@ -363,6 +363,8 @@ bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) {
     bool ok = land(m, err);
     if (ok)
         landed(m);
+    else if (err->code == K2_CONFLICT)
+        err->retriable = true; /* by reloading: positions and state are read again */
     for (int i = 0; i < m->file_count; i++)
         k2_file_stats_done(&m->stats[i]);
     k2_arena_done(&m->arena);
