@@ -92,7 +92,7 @@ static ZSTD_CCtx *compressor(struct k2_parquet_writer *w, bool is_long_match) {
 }
 
 /* Appends body to out, compressed. */
-static bool compress(struct k2_parquet_writer *w, bool is_long_match, struct k2_str body,
+static bool zstd_append(struct k2_parquet_writer *w, bool is_long_match, struct k2_str body,
                      struct k2_buf *out, struct k2_err *err) {
     size_t bound = ZSTD_compressBound(body.len);
     char *to = k2_buf_reserve(out, bound);
@@ -127,7 +127,7 @@ bool k2_pq_write_dictionary(struct k2_parquet_writer *writer, const struct k2_pq
             k2_pq_put_plain_str(dictionary->strings[i], &w->body);
     K2_TRY(check_page_size(w, source, w->body.len, err));
     if (source->plan.is_zstd)
-        K2_TRY(compress(w, false, k2_buf_view(&w->body), &w->stored, err));
+        K2_TRY(zstd_append(w, false, k2_buf_view(&w->body), &w->stored, err));
     struct k2_str stored = k2_buf_view(source->plan.is_zstd ? &w->stored : &w->body);
     struct k2_thrift_out t;
     k2_thrift_open(&t, &w->header);
@@ -160,7 +160,7 @@ static bool store_body(struct k2_parquet_writer *w, struct k2_pq_leaf_state *sta
     *ret_is_zstd = false;
     if (plan->is_zstd && w->body.len >= ZSTD_BODY_MIN && state->zstd_pause == 0) {
         size_t levels = w->stored.len;
-        K2_TRY(compress(w, plan->is_long_match, k2_buf_view(&w->body), &w->stored, err));
+        K2_TRY(zstd_append(w, plan->is_long_match, k2_buf_view(&w->body), &w->stored, err));
         size_t bytes = w->stored.len - levels;
         if (bytes > w->body.len - w->body.len / 32)
             state->zstd_pause = ZSTD_PAUSE;
@@ -188,8 +188,7 @@ bool k2_pq_write_page(struct k2_parquet_writer *writer, struct k2_pq_leaf_state 
         put_levels(source->leaf.rep, stretch, shape->max_rep, &w->stored, &rep_bytes);
     if (shape->max_def)
         put_levels(source->leaf.def, stretch, shape->max_def, &w->stored, &def_bytes);
-    if (stretch->values)
-        put_values(w, source, stretch, &w->body);
+    put_values(w, source, stretch, &w->body); /* of no values too: a delta header is expected */
     size_t plain = w->stored.len + w->body.len;
     K2_TRY(check_page_size(w, source, plain, err));
     bool is_zstd;

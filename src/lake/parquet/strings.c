@@ -76,9 +76,7 @@ void k2_pq_put_plain_str(struct k2_str s, struct k2_buf *out) {
 }
 
 void k2_pq_put_plain(const struct k2_pq_text *text, struct k2_buf *out) {
-    if (text->count == 0)
-        return;
-    size_t total = text->ends[text->count - 1] - text->ends[-1];
+    size_t total = text->ends[(ptrdiff_t)text->count - 1] - text->ends[-1];
     char *to = k2_buf_reserve(out, total + 4 * (size_t)text->count + K2_PQ_SLACK);
     out->len += total + 4 * (size_t)text->count;
     for (uint32_t i = 0; i < text->count; i++) {
