@@ -50,18 +50,15 @@ static bool read_files(const struct k2_args *args, const struct k2_csv_opts *opt
                         why.code == K2_CORRUPT || why.code == K2_USAGE;
         if (!is_input || atomic_load(&k2_stop_asked)) {
             *err = why;
+            k2_ingest_blame(ingest, err);
+            return false;
+        }
+        if (args->count == 1) {
+            *err = why;
             return false;
         }
         k2_say("ingest csv: %s", why.msg);
-        if (args->count == 1) {
-            *err = why;
-            err->msg[0] = 0;
-        }
         ++*ret_bad_files;
-        if (why.code == K2_USAGE && args->count == 1) {
-            *err = why;
-            return false;
-        }
     }
     return true;
 }

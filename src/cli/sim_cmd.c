@@ -148,9 +148,7 @@ static bool run(struct k2_ingest *ingest, const struct k2_sim_opts *opts, double
     struct k2_feed_out out = k2_ingest_out(ingest);
     if (!k2_sim_run(opts, rate, &out, already->keys.count ? already_there : NULL, already,
                     home->clock, truth, err)) {
-        struct k2_err why = {0};
-        if (ingest->pipeline && !k2_pipeline_stop(ingest->pipeline, &why))
-            *err = why; /* the feed was cancelled because a lane failed: that is the news */
+        k2_ingest_blame(ingest, err);
         return false;
     }
     return k2_ingest_finish(ingest, err);

@@ -134,6 +134,12 @@ bool k2_ingest_finish(struct k2_ingest *ingest, struct k2_err *err) {
     return ok;
 }
 
+void k2_ingest_blame(struct k2_ingest *ingest, struct k2_err *err) {
+    struct k2_err why = {0};
+    if (err->code == K2_CANCELLED && ingest->pipeline && !k2_pipeline_stop(ingest->pipeline, &why))
+        *err = why;
+}
+
 void k2_ingest_close(struct k2_ingest *ingest) {
     k2_pipeline_free(ingest->pipeline);
     k2_lease_free(ingest->lease);

@@ -30,6 +30,8 @@ bool k2_ingest_open(struct k2_ingest *ingest, struct k2_home *home, const char *
 struct k2_feed_out k2_ingest_out(struct k2_ingest *ingest);
 /* Waits until everything given is durable and committed, by whomever. */
 bool k2_ingest_finish(struct k2_ingest *ingest, struct k2_err *err) K2_MUST;
+/* After a feed failed: when it was stopped because the pipeline had failed, that is the error. */
+void k2_ingest_blame(struct k2_ingest *ingest, struct k2_err *err);
 void k2_ingest_close(struct k2_ingest *ingest);
 
 #endif

@@ -31,7 +31,8 @@ struct k2_fetch {
 /* stream is borrowed and started. */
 void k2_fetch_init(struct k2_fetch *fetch, struct k2_stream *stream);
 /* As k2_stream_next. */
-bool k2_fetch_next(struct k2_fetch *fetch, duckdb_data_chunk *ret_chunk, struct k2_err *err) K2_MUST;
+bool k2_fetch_next(struct k2_fetch *fetch, duckdb_data_chunk *ret_chunk,
+                   struct k2_err *err) K2_MUST;
 /* Ends the thread, interrupting what it is at, and frees chunks nobody took. */
 void k2_fetch_stop(struct k2_fetch *fetch);
 

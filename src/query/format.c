@@ -153,6 +153,54 @@ bool k2_formatter_spill(struct k2_formatter *f, bool is_forced, struct k2_err *e
     return ok;
 }
 
+/* ---- bounds ---- */
+
+/* How long a value is, roughly; nesting ends at K2_TYPE_DEPTH_MAX. */
+static uint64_t size_of(const struct k2_type_node *type, const struct k2_vec *vec, uint64_t row) {
+    uint64_t bytes = 8;
+    if (k2_vec_is_null(vec, row))
+        return bytes;
+    switch (type->id) {
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BLOB: return k2_cell_bytes(type, vec, row).len;
+    case DUCKDB_TYPE_STRUCT:
+        for (int i = 0; i < type->child_count; i++)
+            bytes += size_of(&type->children[i], &vec->children[i], row);
+        return bytes;
+    case DUCKDB_TYPE_LIST:
+    case DUCKDB_TYPE_MAP:
+    case DUCKDB_TYPE_ARRAY: {
+        duckdb_list_entry entry = k2_vec_entry(type, vec, row);
+        for (int c = 0; c < type->child_count; c++)
+            for (uint64_t i = 0; i < entry.length && bytes <= K2_CELL_MAX; i++)
+                bytes += size_of(&type->children[c], &vec->children[c], entry.offset + i);
+        return bytes;
+    }
+    default: return bytes;
+    }
+}
+
+static bool has_size(const struct k2_type_node *type) {
+    return type->child_count || type->id == DUCKDB_TYPE_VARCHAR || type->id == DUCKDB_TYPE_BLOB;
+}
+
+/* SQL can make values of gigabytes out of nothing; K2 does not write those. */
+static bool check_sizes(const struct k2_formatter *f, uint64_t count, struct k2_err *err) {
+    for (int i = 0; i < f->column_count; i++) {
+        uint64_t sum = 0;
+        if (!has_size(&f->columns[i]))
+            continue;
+        for (uint64_t row = 0; row < count; row++) {
+            uint64_t bytes = size_of(&f->columns[i], &f->vecs[i], row);
+            sum += bytes;
+            if (bytes > K2_CELL_MAX || (sum > K2_CHUNK_MAX && f->ops == &k2_format_arrow))
+                return k2_err_set(err, K2_LIMIT, "column %.*s holds values of more than %d MiB",
+                                  K2_FMT(f->columns[i].name), K2_CELL_MAX >> 20);
+        }
+    }
+    return true;
+}
+
 bool k2_formatter_begin(struct k2_formatter *f, struct k2_err *err) {
     return f->ops->begin(f, err);
 }
@@ -162,6 +210,7 @@ bool k2_formatter_chunk(struct k2_formatter *f, duckdb_data_chunk chunk, uint64_
     for (int i = 0; i < f->column_count; i++)
         k2_vec_bind(&f->columns[i], duckdb_data_chunk_get_vector(chunk, (idx_t)i), &f->vecs[i]);
     f->row_count += (int64_t)count;
+    K2_TRY(check_sizes(f, count, err));
     return f->ops->rows(f, count, err) && k2_formatter_spill(f, false, err);
 }
 

@@ -15,6 +15,9 @@
 /* How deep lists in lists may go; deeper ones are cast to text. It bounds the formatters'
  * recursion. */
 enum { K2_TYPE_DEPTH_MAX = 16, K2_OUTPUT_BYTES = 1 << 18 };
+/* Bytes of one value, and of one column's values in one chunk where a format keeps them together.
+ */
+enum { K2_CELL_MAX = 16 << 20, K2_CHUNK_MAX = 512 << 20 };
 
 /* A column's type, or that of a part of it. */
 struct k2_type_node {
@@ -105,7 +108,7 @@ void k2_formatter_init(struct k2_formatter *f, const struct k2_formatter_ops *op
                        k2_write_fn *write, void *self);
 void k2_formatter_done(struct k2_formatter *f);
 bool k2_formatter_begin(struct k2_formatter *f, struct k2_err *err) K2_MUST;
-/* The first count rows of the chunk. */
+/* The first count rows of the chunk. LIMIT for values of more than K2_CELL_MAX. */
 bool k2_formatter_chunk(struct k2_formatter *f, duckdb_data_chunk chunk, uint64_t count,
                         struct k2_err *err) K2_MUST;
 bool k2_formatter_end(struct k2_formatter *f, struct k2_err *err) K2_MUST;

@@ -4,7 +4,7 @@
 
 #include "query/gate.h"
 
-enum { K2_SQL_MAX = 1 << 20 };
+enum { K2_SQL_MAX = 256 << 10 }; /* bytes; a tree has a thousand times as many */
 
 /* Cuts sql down to one statement: appends it to body with a leading EXPLAIN [ANALYZE] overwritten
  * by spaces (so that places stay true) and without what follows the first ';'. */

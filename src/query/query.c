@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -124,6 +125,32 @@ void k2_query_cancel(struct k2_query *query) {
     if (query->engine)
         k2_engine_cancel(query->engine);
     pthread_mutex_unlock(&query->lock);
+}
+
+/* Bytes of address space this process has; 0 where the system does not say. */
+static int64_t address_space(void) {
+    FILE *file = fopen("/proc/self/statm", "re");
+    long pages = 0;
+    if (file && fscanf(file, "%ld", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+bool k2_query_confine(int64_t memory, struct k2_err *err) {
+    enum { ROOM = 1 << 30 };
+    struct rlimit limit;
+    int64_t used = address_space();
+    if (!memory || !used)
+        return true;
+    if (getrlimit(RLIMIT_AS, &limit))
+        return k2_err_sys(err, "read the limit of the address space");
+    rlim_t wanted = (rlim_t)(used + 2 * memory + ROOM);
+    if (wanted >= limit.rlim_max)
+        return true;
+    limit.rlim_cur = wanted;
+    return setrlimit(RLIMIT_AS, &limit) == 0 || k2_err_sys(err, "limit the address space");
 }
 
 /* ---- columns ---- */

@@ -32,6 +32,7 @@ static bool run(int argc, char **argv, struct k2_err *err) {
                                             .memory = number(argc, argv, 5),
                                             .timeout_ms = number(argc, argv, 6)}};
     enum k2_format format;
+    K2_TRY(k2_query_confine(opts.limits.memory, err));
     if (!k2_format_parse(k2_str_of(argv[2]), &format))
         return k2_err_set(err, K2_USAGE, "no format %s", argv[2]);
     struct k2_query *query = k2_query_open_with(&opts, argv[1], query_files_plan, argv[1], err);
