@@ -386,6 +386,7 @@ static void take_numbered(struct k2_lane *lane, const struct step *s) {
                                                                 .number = number,
                                                                 .is_source = is_source,
                                                                 .is_fill = is_fill,
+                                                                .is_below = event == K2_SEQ_LOOK,
                                                                 .gap = gap,
                                                                 .record = s->record};
     else if (is_fill)
@@ -506,7 +507,7 @@ static bool settle(struct k2_lane *lane, struct k2_lane_topic *topic, struct k2_
                       "a row with this number and other content is there already", true);
         } else if (want->is_fill) {
             add_fill(lane, topic, key, want->record, want->gap.gap_first, want->number);
-        } else if (want->number < key->last || k2_number_session(want->number) < key->session) {
+        } else if (want->is_below) {
             w->rows->col[c->flags].u32[want->row] |= K2_FLAG_LATE;
             w->counts.late++;
         }

@@ -83,6 +83,7 @@ struct k2_wanted {
     int64_t number;
     bool is_source; /* number is the source's, else the platform's */
     bool is_fill;
+    bool is_below; /* at or below the last, in no open gap: late if it is not there */
     struct k2_interval gap;
     const struct k2_record *record;
     enum { K2_FOUND_NONE, K2_FOUND_SAME, K2_FOUND_OTHER } found;

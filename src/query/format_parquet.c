@@ -53,7 +53,7 @@ static bool copy(struct k2_run *run, const char *path, struct k2_err *err) {
         k2_buf_str(&sql, k2_buf_view(&select));
         k2_buf_text(&sql, "\n) TO ");
         k2_sql_literal(&sql, k2_str_of(path));
-        k2_buf_text(&sql, " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)");
+        k2_buf_text(&sql, " (FORMAT parquet, COMPRESSION zstd)");
         ok = k2_engine_copy(run->query->engine, k2_buf_cstr(&sql), &run->result.rows, err);
     }
     k2_buf_done(&select);

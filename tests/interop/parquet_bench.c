@@ -230,6 +230,15 @@ int parquet_bench(int argc, char **argv) {
     struct k2_store *store = k2_store_open("memory:", &err);
     struct k2_batch *batch = make_trades((uint32_t)rows, &strings);
     uint32_t *order = sorted ? order_of(batch) : NULL;
+    if (sorted == 2) {
+        struct k2_batch *again = k2_batch_new(batch->schema, batch->rows, &strings);
+        for (uint32_t i = 0; i < batch->rows; i++)
+            k2_batch_copy_row(again, batch, order[i]);
+        k2_batch_free(batch);
+        batch = again;
+        k2_free(order);
+        order = NULL;
+    }
     struct k2_parquet_opts opts = k2_parquet_defaults();
     struct k2_batch *into = k2_batch_new(batch->schema, opts.row_group_rows, &strings);
     struct k2_file_stats stats = {0};
