@@ -100,7 +100,6 @@ static bool make_topic(struct k2_log *log, const char *name, bool create,
     struct k2_topic *topic = k2_new(struct k2_topic);
     snprintf(topic->name, sizeof topic->name, "%s", name);
     topic->journal = journal;
-    topic->exchange = UINT32_MAX;
     pthread_mutex_init(&topic->lock, NULL);
     topic->bytes = k2_new_array(struct k2_buf, (size_t)journal->partition_count);
     topic->counts = k2_new_array(uint32_t, (size_t)journal->partition_count);
@@ -202,27 +201,20 @@ static uint32_t hash_key(const struct k2_batch *batch, int exchange, int symbol,
     return k2_key_partition(k2_buf_view(key), partitions);
 }
 
-/* A key's log partition by its symbol's code: murmur2 runs once a symbol, not once a row. */
+/* A key's log partition by its symbol's code: murmur2 runs once a symbol and append, not once a
+ * row. Codes mean nothing beyond the call: the next batch may come with another string table. */
 static void place_rows(struct k2_topic *t, const struct k2_batch *batch, int exchange, int symbol) {
-    uint32_t partitions = (uint32_t)t->journal->partition_count;
+    uint32_t partitions = (uint32_t)t->journal->partition_count, of = UINT32_MAX;
     struct k2_buf key = {0};
-    if (t->strings != batch->strings) {
-        t->strings = batch->strings;
-        t->exchange = UINT32_MAX;
+    if (t->partition_cap < batch->strings->count) {
+        t->partition_cap = batch->strings->count * 2;
+        t->partition_of = k2_realloc(t->partition_of, t->partition_cap * sizeof *t->partition_of);
     }
     for (uint32_t i = 0; i < batch->rows; i++) {
         uint32_t code = batch->col[symbol].u32[i];
-        if (K2_UNLIKELY(batch->col[exchange].u32[i] != t->exchange || code >= t->partition_cap)) {
-            if (batch->col[exchange].u32[i] != t->exchange && t->partition_of)
-                memset(t->partition_of, 0, t->partition_cap * sizeof *t->partition_of);
-            t->exchange = batch->col[exchange].u32[i];
-            if (code >= t->partition_cap) {
-                uint32_t cap = K2_MAX(batch->strings->count, code + 1) * 2;
-                t->partition_of = k2_realloc(t->partition_of, cap * sizeof *t->partition_of);
-                memset(t->partition_of + t->partition_cap, 0,
-                       (cap - t->partition_cap) * sizeof *t->partition_of);
-                t->partition_cap = cap;
-            }
+        if (K2_UNLIKELY(batch->col[exchange].u32[i] != of)) {
+            memset(t->partition_of, 0, batch->strings->count * sizeof *t->partition_of);
+            of = batch->col[exchange].u32[i];
         }
         if (!t->partition_of[code])
             t->partition_of[code] =

@@ -16,9 +16,7 @@ struct k2_topic {
     uint32_t *counts;
     uint32_t *row_partition, *row_index;
     uint32_t rows_max;
-    const struct k2_intern *strings; /* whose codes partition_of was made for */
-    uint32_t exchange;               /* and for which exchange */
-    uint16_t *partition_of;          /* by symbol code, + 1; 0: not known */
+    uint16_t *partition_of; /* by symbol code, + 1; 0: not known */
     uint32_t partition_cap;
 };
 

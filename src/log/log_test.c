@@ -136,6 +136,21 @@ static void contract(bool is_memory) {
     rig_close(&r);
 }
 
+/* Batches with string tables of their own give equal codes to other symbols. */
+TEST(log_places_keys_by_name_not_by_code) {
+    struct rig r;
+    rig_open(&r, false);
+    for (int round = 0; round < 20; round++) {
+        k2_batch_free(r.batch);
+        k2_intern_done(&r.strings);
+        r.batch = k2_batch_new(k2_schema_of(K2_TRADE), 64, &r.strings);
+        put(&r, round, 1);
+        append(&r);
+    }
+    CHECK(read_all(r.log, 64) == 20);
+    rig_close(&r);
+}
+
 TEST(log_contract_memory) {
     contract(true);
 }

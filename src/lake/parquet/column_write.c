@@ -23,17 +23,17 @@ static uint32_t rows_within(const struct k2_pq_text *text, uint32_t value, uint3
     return low;
 }
 
-/* Levels from level on that make up rows: a row begins where the repetition level is 0. */
+/* Levels from level on that make up rows: a row begins where the repetition level is 0, and no
+ * other level is above 1. */
 static uint32_t levels_of_rows(const struct k2_pq_leaf *leaf, uint32_t level, uint32_t rows) {
     uint32_t at = level, begun = 0;
-    while (leaf->levels - at >= 64) {
-        uint32_t starts = 0;
-        for (uint32_t i = 0; i < 64; i++)
-            starts += leaf->rep[at + i] == 0;
+    for (; leaf->levels - at >= 8; at += 8) {
+        uint64_t eight;
+        memcpy(&eight, leaf->rep + at, 8);
+        uint32_t starts = 8 - (uint32_t)__builtin_popcountll(eight);
         if (begun + starts > rows)
             break;
         begun += starts;
-        at += 64;
     }
     for (; at < leaf->levels; at++) {
         if (leaf->rep[at] == 0 && begun == rows)

@@ -8,10 +8,11 @@ enum { PREFETCH = 16 };
 #define TEXT_MAX (1ull << 31)
 
 void k2_pq_builder_done(struct k2_pq_builder *builder) {
-    struct k2_buf *bufs[] = {&builder->picked, &builder->values,    &builder->def,
-                             &builder->rep,    &builder->index,     &builder->value_index,
-                             &builder->text,   &builder->spans,     &builder->ends,
-                             &builder->cells,  &builder->rows,      &builder->key_codes,
+    struct k2_buf *bufs[] = {&builder->values, &builder->def,         &builder->rep,
+                             &builder->index,  &builder->value_index, &builder->text,
+                             &builder->spans,  &builder->ends,        &builder->cells,
+                             &builder->rows,   &builder->row,         &builder->place,
+                             &builder->pairs,  &builder->pairs_too,   &builder->key_codes,
                              &builder->value_codes};
     for (size_t i = 0; i < K2_COUNT(bufs); i++)
         k2_buf_done(bufs[i]);
@@ -33,43 +34,85 @@ bool k2_pq_not_utf8(const struct k2_column *column, struct k2_str s, struct k2_e
                       column->name, s.len, hex, s.len > n ? "..." : "");
 }
 
-/* Definition levels of an optional flat column; *rows becomes the rows that are there. */
-static void pick_valid(struct k2_pq_builder *b, const uint8_t *valid, struct k2_pq_rows *rows,
-                       struct k2_pq_leaf *leaf) {
+/* Values of one width into the order of the row group. */
+#define GATHER(name, type)                                                                         \
+    static void name(const type *from, const struct k2_pq_rows *rows, type *to) {                  \
+        const uint32_t *row = rows->row, *place = rows->place, count = rows->count;                \
+        if (!row)                                                                                  \
+            memcpy(to, from + rows->first, count * sizeof *to);                                    \
+        else if (!place)                                                                           \
+            for (uint32_t k = 0; k < count; k++)                                                   \
+                to[k] = from[row[k]];                                                              \
+        else                                                                                       \
+            for (uint32_t k = 0; k < count; k++)                                                   \
+                to[place[k]] = from[row[k]];                                                       \
+    }
+GATHER(gather_u64, uint64_t)
+GATHER(gather_u32, uint32_t)
+GATHER(gather_u8, uint8_t)
+
+/* Leaves out the values of rows that are null. */
+#define SQUEEZE(name, type)                                                                        \
+    static void name(type *values, const uint8_t *def, uint32_t count) {                           \
+        uint32_t kept = 0;                                                                         \
+        for (uint32_t i = 0; i < count; i++) {                                                     \
+            values[kept] = values[i];                                                              \
+            kept += def[i];                                                                        \
+        }                                                                                          \
+    }
+SQUEEZE(squeeze_u64, uint64_t)
+SQUEEZE(squeeze_u32, uint32_t)
+
+/* Definition levels of an optional flat column, and how many values there are. */
+static void gather_valid(struct k2_pq_builder *b, const uint8_t *valid,
+                         const struct k2_pq_rows *rows, struct k2_pq_leaf *leaf) {
     uint8_t *def = k2_pq_scratch(&b->def, rows->count);
-    uint32_t *picked = k2_pq_scratch(&b->picked, ((size_t)rows->count + 1) * sizeof *picked);
-    uint32_t kept = 0;
+    gather_u8(valid, rows, def);
+    uint32_t there = 0;
     for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t row = k2_pq_row(rows, i);
-        def[i] = valid[row] != 0;
-        picked[kept] = row;
-        kept += def[i];
+        def[i] = def[i] != 0;
+        there += def[i];
     }
     leaf->def = def;
-    leaf->values = kept;
-    if (kept < rows->count)
-        *rows = (struct k2_pq_rows){rows->batch, picked, 0, kept};
+    leaf->values = there;
 }
 
-static const int64_t *gather_i64(struct k2_pq_builder *b, const int64_t *from,
-                                 const struct k2_pq_rows *rows) {
-    if (!rows->order)
-        return from + rows->first;
-    int64_t *to = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *to);
-    const uint32_t *order = rows->order + rows->first;
-    for (uint32_t i = 0; i < rows->count; i++)
-        to[i] = from[order[i]];
+/* The values of a column of 8 (or 4) bytes each; where no row moves they are used where they are.
+ */
+static const void *values_u64(struct k2_pq_builder *b, const void *from,
+                              const struct k2_pq_rows *rows, const struct k2_pq_leaf *leaf) {
+    bool has_nulls = leaf->values < rows->count;
+    if (!rows->row && !has_nulls)
+        return (const uint64_t *)from + rows->first;
+    uint64_t *to = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *to);
+    gather_u64(from, rows, to);
+    if (has_nulls)
+        squeeze_u64(to, leaf->def, rows->count);
     return to;
 }
 
-static const int32_t *gather_i32(struct k2_pq_builder *b, const int32_t *from,
-                                 const struct k2_pq_rows *rows) {
-    if (!rows->order)
-        return from + rows->first;
-    int32_t *to = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *to);
-    const uint32_t *order = rows->order + rows->first;
+static const void *values_u32(struct k2_pq_builder *b, const void *from,
+                              const struct k2_pq_rows *rows, const struct k2_pq_leaf *leaf) {
+    bool has_nulls = leaf->values < rows->count;
+    if (!rows->row && !has_nulls)
+        return (const uint32_t *)from + rows->first;
+    uint32_t *to = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *to);
+    gather_u32(from, rows, to);
+    if (has_nulls)
+        squeeze_u32(to, leaf->def, rows->count);
+    return to;
+}
+
+/* An enum's bytes as codes of 4 bytes, like a symbol's. */
+static const uint32_t *widen(struct k2_pq_builder *b, const uint8_t *from,
+                             const struct k2_pq_rows *rows, const struct k2_pq_leaf *leaf) {
+    uint8_t *bytes = k2_pq_scratch(&b->spans, rows->count);
+    uint32_t *to = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *to);
+    gather_u8(from, rows, bytes);
     for (uint32_t i = 0; i < rows->count; i++)
-        to[i] = from[order[i]];
+        to[i] = bytes[i];
+    if (leaf->values < rows->count)
+        squeeze_u32(to, leaf->def, rows->count);
     return to;
 }
 
@@ -81,40 +124,42 @@ static void use_code_map(struct k2_pq_builder *b, uint32_t codes) {
     b->code_map = k2_new_array(uint32_t, b->code_map_count);
 }
 
-static inline uint32_t entry_of(struct k2_pq_builder *b, uint32_t code) {
-    uint32_t *place = &b->code_map[code];
-    if (K2_UNLIKELY(*place == 0)) {
-        *place = k2_pq_dictionary_push(&b->strings, (struct k2_str){0}) + 1;
-        b->strings.numbers[*place - 1] = code;
+/* Codes as entries, in order of first sight; the entries' codes stand in numbers. */
+static void index_codes(struct k2_pq_builder *b, const uint32_t *codes, uint32_t count,
+                        uint32_t *index) {
+    uint32_t *map = b->code_map, limit = b->code_map_count;
+    b->strings.count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t code = codes[i];
+        K2_ASSERT(code < limit);
+        uint32_t entry = map[code];
+        if (K2_UNLIKELY(entry == 0)) {
+            entry = map[code] = k2_pq_dictionary_push(&b->strings, (struct k2_str){0}) + 1;
+            b->strings.numbers[entry - 1] = code;
+        }
+        index[i] = entry - 1;
     }
-    return *place - 1;
 }
 
-/* Symbols and enums: each code that occurs becomes an entry, in order of first sight. The code map
- * is left as it was found: empty. */
-static bool index_codes(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
+/* Symbols and enums: each code that occurs becomes an entry. The code map is left as it was found:
+ * empty. */
+static bool build_codes(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
                         struct k2_pq_leaf *leaf, struct k2_err *err) {
     const struct k2_column *c = &rows->batch->schema->columns[column];
     const struct k2_vector *v = &rows->batch->col[column];
-    bool is_symbol = c->type == K2_SYMBOL;
-    uint32_t codes = is_symbol ? rows->batch->strings->count : 256;
+    bool is_symbol = c->type == K2_SYMBOL, ok = true;
+    uint32_t known = is_symbol ? rows->batch->strings->count : 0;
+    while (!is_symbol && c->names[known])
+        known++;
+    use_code_map(b, known);
+    const uint32_t *codes =
+        is_symbol ? values_u32(b, v->u32, rows, leaf) : widen(b, v->u8, rows, leaf);
     uint32_t *index = k2_pq_scratch(&b->index, (size_t)rows->count * sizeof *index);
-    use_code_map(b, codes);
-    b->strings.count = 0;
-    for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t row = k2_pq_row(rows, i);
-        uint32_t code = is_symbol ? v->u32[row] : v->u8[row];
-        K2_ASSERT(code < codes);
-        index[i] = entry_of(b, code);
-    }
-    bool ok = true;
-    int names = 0;
-    while (!is_symbol && c->names[names])
-        names++;
+    index_codes(b, codes, leaf->values, index);
     for (uint32_t i = 0; i < b->strings.count; i++) {
         uint32_t code = (uint32_t)b->strings.numbers[i];
         b->code_map[code] = 0;
-        K2_ASSERT(is_symbol || code < (uint32_t)names);
+        K2_ASSERT(code < known);
         struct k2_str s =
             is_symbol ? k2_intern_str(rows->batch->strings, code) : k2_str_of(c->names[code]);
         b->strings.strings[i] = s;
@@ -139,19 +184,48 @@ static bool is_ascii(const char *bytes, size_t len) {
     return (high & 0x8080808080808080ull) == 0;
 }
 
-/* The spans of the rows, and their bytes in one piece. */
-static bool gather_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
-                        struct k2_pq_leaf *leaf, struct k2_err *err) {
+/* Exactly len bytes: in the order of the batch, what stands behind may be written already. */
+static inline void copy_exactly(char *to, const char *from, uint32_t len) {
+    uint64_t head, tail;
+    if (len > 16)
+        memcpy(to, from, len);
+    else if (len >= 8) {
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + len - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + len - 8, &tail, 8);
+    } else
+        for (uint32_t i = 0; i < len; i++)
+            to[i] = from[i];
+}
+
+static void copy_text(const struct k2_pq_rows *rows, const struct k2_span *spans,
+                      const uint32_t *ends, uint32_t count, char *to) {
+    const char *source = rows->batch->text.ptr;
+    /* Where nulls were left out the places no longer hold. */
+    const uint32_t *place = count == rows->count ? rows->place : NULL;
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t i = place ? place[k] : k;
+        if (!place && k + PREFETCH < count)
+            __builtin_prefetch(source + spans[k + PREFETCH].offset);
+        copy_exactly(to + ends[(ptrdiff_t)i - 1], source + spans[i].offset, spans[i].len);
+    }
+}
+
+/* The strings of the rows in one piece. */
+static bool build_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
+                       struct k2_pq_leaf *leaf, struct k2_err *err) {
     const struct k2_column *c = &rows->batch->schema->columns[column];
-    const struct k2_span *from = rows->batch->col[column].span;
-    const struct k2_buf *source = &rows->batch->text;
-    uint32_t count = rows->count;
-    struct k2_span *spans = k2_pq_scratch(&b->spans, (size_t)count * sizeof *spans);
+    uint32_t count = leaf->values;
+    struct k2_span *spans = k2_pq_scratch(&b->spans, (size_t)rows->count * sizeof *spans);
+    gather_u64((const uint64_t *)rows->batch->col[column].data, rows, (uint64_t *)spans);
+    if (count < rows->count)
+        squeeze_u64((uint64_t *)spans, leaf->def, rows->count);
     uint32_t *ends = k2_pq_scratch(&b->ends, ((size_t)count + 1) * sizeof *ends);
     uint64_t total = 0;
     *ends++ = 0;
     for (uint32_t i = 0; i < count; i++) {
-        spans[i] = from[k2_pq_row(rows, i)];
+        K2_DCHECK((uint64_t)spans[i].offset + spans[i].len <= rows->batch->text.len);
         total += spans[i].len;
         ends[i] = (uint32_t)total;
     }
@@ -159,22 +233,12 @@ static bool gather_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, 
         return k2_err_set(err, K2_LIMIT,
                           "column %s holds %llu bytes in one row group of %u rows: write fewer "
                           "rows at a time",
-                          c->name, (unsigned long long)total, count);
-    char *to = k2_pq_scratch(&b->text, (size_t)total);
-    leaf->text = (struct k2_pq_text){to, ends, count};
-    for (uint32_t i = 0; i < count; i++) {
-        if (i + PREFETCH < count)
-            __builtin_prefetch(source->ptr + spans[i + PREFETCH].offset);
-        uint32_t len = spans[i].len;
-        K2_DCHECK((uint64_t)spans[i].offset + len <= source->len);
-        if (len <= 16 && (uint64_t)spans[i].offset + 16 <= source->len)
-            memcpy(to, source->ptr + spans[i].offset, 16);
-        else if (len)
-            memcpy(to, source->ptr + spans[i].offset, len);
-        to += len;
-    }
+                          c->name, (unsigned long long)total, rows->count);
+    char *bytes = k2_pq_scratch(&b->text, (size_t)total);
+    copy_text(rows, spans, ends, count, bytes);
     leaf->kind = K2_PQ_VALUES_TEXT;
-    if (c->type == K2_BINARY || is_ascii(leaf->text.bytes, (size_t)total))
+    leaf->text = (struct k2_pq_text){bytes, ends, count};
+    if (c->type == K2_BINARY || is_ascii(bytes, (size_t)total))
         return true;
     for (uint32_t i = 0; i < count; i++)
         if (!k2_str_is_utf8(k2_pq_text_at(&leaf->text, i)))
@@ -188,25 +252,24 @@ bool k2_pq_leaf_build(struct k2_pq_builder *builder, const struct k2_pq_rows *ro
     if (k2_pq_is_nested(c->type))
         return k2_pq_leaf_nested(builder, rows, column, leaves, err);
     const struct k2_vector *v = &rows->batch->col[column];
-    struct k2_pq_rows there = *rows;
     struct k2_pq_leaf *leaf = leaves;
     *leaf = (struct k2_pq_leaf){
         .rows = rows->count, .levels = rows->count, .values = rows->count};
     if (v->valid)
-        pick_valid(builder, v->valid, &there, leaf);
+        gather_valid(builder, v->valid, rows, leaf);
     switch (c->type) {
     case K2_INT32:
         leaf->kind = K2_PQ_VALUES_I32;
-        leaf->i32 = gather_i32(builder, v->i32, &there);
+        leaf->i32 = values_u32(builder, v->data, rows, leaf);
         return true;
     case K2_INT64:
     case K2_TIMESTAMP:
     case K2_DECIMAL:
         leaf->kind = K2_PQ_VALUES_I64;
-        leaf->i64 = gather_i64(builder, v->i64, &there);
+        leaf->i64 = values_u64(builder, v->data, rows, leaf);
         return true;
     case K2_SYMBOL:
-    case K2_ENUM: return index_codes(builder, &there, column, leaf, err);
-    default: return gather_text(builder, &there, column, leaf, err);
+    case K2_ENUM: return build_codes(builder, rows, column, leaf, err);
+    default: return build_text(builder, rows, column, leaf, err);
     }
 }

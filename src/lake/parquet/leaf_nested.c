@@ -43,26 +43,26 @@ static bool add_cell(struct k2_pq_builder *b, const struct k2_column *c, struct 
     return true;
 }
 
-/* The cell of every row of a list or map column. */
+/* The cell of every row of a list or map column, in the order of the row group. */
 static bool cells_of_spans(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
                            uint32_t *cell_of_row, struct k2_err *err) {
     const struct k2_column *c = &rows->batch->schema->columns[column];
-    const struct k2_vector *v = &rows->batch->col[column];
+    const struct k2_span *spans = rows->batch->col[column].span;
+    const uint8_t *valid = rows->batch->col[column].valid;
     const char *text = rows->batch->text.ptr;
-    struct k2_span *spans = k2_pq_scratch(&b->spans, (size_t)rows->count * sizeof *spans);
-    for (uint32_t i = 0; i < rows->count; i++)
-        spans[i] = v->span[k2_pq_row(rows, i)];
+    uint32_t count = rows->count;
     struct k2_span last = {0};
     uint32_t last_cell = k2_pq_dictionary_str(&b->blobs, K2_STR(""));
     K2_TRY(add_cell(b, c, K2_STR(""), err));
-    for (uint32_t i = 0; i < rows->count; i++) {
-        if (i + PREFETCH < rows->count && spans[i + PREFETCH].len)
-            __builtin_prefetch(text + spans[i + PREFETCH].offset);
-        if (v->valid && !v->valid[k2_pq_row(rows, i)]) {
-            cell_of_row[i] = NO_CELL;
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t row = k2_pq_row(rows, k);
+        if (k + PREFETCH < count)
+            __builtin_prefetch(text + spans[k2_pq_row(rows, k + PREFETCH)].offset);
+        if (valid && !valid[row]) {
+            cell_of_row[k2_pq_place(rows, k)] = NO_CELL;
             continue;
         }
-        struct k2_span span = spans[i];
+        struct k2_span span = spans[row];
         if (span.len != last.len ||
             (span.offset != last.offset && span.len &&
              memcmp(text + span.offset, text + last.offset, span.len) != 0)) {
@@ -73,7 +73,7 @@ static bool cells_of_spans(struct k2_pq_builder *b, const struct k2_pq_rows *row
                 K2_TRY(add_cell(b, c, bytes, err));
         }
         last = span;
-        cell_of_row[i] = last_cell;
+        cell_of_row[k2_pq_place(rows, k)] = last_cell;
     }
     return true;
 }
@@ -85,11 +85,12 @@ static void cells_of_flags(struct k2_pq_builder *b, const struct k2_pq_rows *row
     const struct k2_vector *v = &rows->batch->col[column];
     int32_t *masks = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *masks);
     int32_t low = INT32_MAX, high = INT32_MIN;
-    for (uint32_t i = 0; i < rows->count; i++) {
-        uint32_t row = k2_pq_row(rows, i);
-        masks[i] = !v->valid || v->valid[row] ? v->i32[row] : 0;
-        low = K2_MIN(low, masks[i]);
-        high = K2_MAX(high, masks[i]);
+    for (uint32_t k = 0; k < rows->count; k++) {
+        uint32_t row = k2_pq_row(rows, k);
+        int32_t mask = !v->valid || v->valid[row] ? v->i32[row] : 0;
+        masks[k2_pq_place(rows, k)] = mask;
+        low = K2_MIN(low, mask);
+        high = K2_MAX(high, mask);
     }
     bool ok = k2_pq_dictionary_i32(&b->blobs, masks, rows->count, low, high, UINT32_MAX,
                                    cell_of_row);
@@ -104,9 +105,9 @@ static void cells_of_flags(struct k2_pq_builder *b, const struct k2_pq_rows *row
         cell.count = buf_u32_count(&b->key_codes) - cell.first;
         k2_buf_append(&b->cells, &cell, sizeof cell);
     }
-    for (uint32_t i = 0; v->valid && i < rows->count; i++)
-        if (!v->valid[k2_pq_row(rows, i)])
-            cell_of_row[i] = NO_CELL;
+    for (uint32_t k = 0; v->valid && k < rows->count; k++)
+        if (!v->valid[k2_pq_row(rows, k)])
+            cell_of_row[k2_pq_place(rows, k)] = NO_CELL;
 }
 
 /* Copies a unit of bytes times over, doubling what is there already. */

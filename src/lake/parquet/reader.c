@@ -91,7 +91,7 @@ static bool open_page(const struct k2_parquet_file *f, struct k2_leaf_data *d, c
         size_t got = ZSTD_decompress(out, plain, body + levels, packed);
         if (ZSTD_isError(got) || got != plain)
             return corrupt(f, "a page cannot be decompressed", err);
-    } else if (packed != plain) {
+    } else if (plain && packed != plain) {
         return corrupt(f, "the sizes of a page do not fit", err);
     } else if (plain) {
         memcpy(out, body + levels, plain);

@@ -105,7 +105,8 @@ bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *b
     K2_ASSERT(batch->schema == writer->schema);
     uint32_t max = writer->opts.row_group_rows;
     for (uint32_t first = 0; first < count;) {
-        struct k2_pq_rows rows = {batch, order, first, K2_MIN(max, count - first)};
+        struct k2_pq_rows rows =
+            k2_pq_rows_of(&writer->builder, batch, order, first, K2_MIN(max, count - first));
         if (!write_group(writer, &rows, err))
             return k2_err_wrap(err, "write rows %u to %u of %s", first, first + rows.count - 1,
                                batch->schema->name);
