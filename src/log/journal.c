@@ -282,7 +282,11 @@ static bool open_control(struct k2_journal *j, struct k2_err *err) {
         ok = recover_tail(j, err);
     }
     unlock(j);
-    return ok;
+    /* What a process that died had written, and nobody waited for, is made durable now: it will be
+     * read one day, so it had better be there for everyone from the start. */
+    uint64_t packed = atomic_load(&c->written);
+    return ok && (position_of(packed) == 0 ||
+                  k2_journal_sync(j, position_of(packed), generation_of(packed), err));
 }
 
 /* topic: "k2-topic 1", the log id and the log partition count, a line each. */

@@ -293,9 +293,7 @@ static void set_aside(struct k2_lane *lane, const struct step *s, const char *st
     struct k2_window *w = &lane->window;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     char identity[400];
-    int len = 0;
-    if (may_be_known)
-        len = snprintf(identity, sizeof identity, "%s.%s.%s.%" PRId64 ":%s",
+    int len = snprintf(identity, sizeof identity, "%s.%s.%s.%" PRId64 ":%s",
                        k2_intern_str(&lane->strings, s->key->exchange).ptr,
                        k2_intern_str(&lane->strings, s->key->symbol).ptr, lane->schema->name,
                        c->platform_sequence >= 0 ? k2_row_number(w->rows, c, s->row) : 0, text);

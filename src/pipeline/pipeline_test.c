@@ -2,6 +2,7 @@
 #include "pipeline/pipeline.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -117,6 +118,7 @@ static void open_pipeline(struct rig *r) {
 /* Works until idle and commits. */
 static void settle(struct rig *r) {
     struct k2_err err = {0};
+    usleep(25000); /* new topics are looked for every 20 ms */
     for (int64_t moved = 1; moved;)
         CHECK_OK(k2_pipeline_step(r->pipeline, &moved, &err));
     CHECK_OK(k2_pipeline_flush(r->pipeline, &err));
@@ -370,6 +372,7 @@ TEST(pipeline_of_two_writers_one_lands) {
     for (int n = 1; n <= 500; n++)
         put(&r, "AAA", n, 1000);
     append(&r);
+    usleep(25000);
     for (int i = 0; i < 3; i++) {
         CHECK_OK(k2_pipeline_step(r.pipeline, &moved, &err));
         (void)!k2_pipeline_step(other, &moved, &err);

@@ -51,7 +51,31 @@ void k2_sql_name(struct k2_buf *out, struct k2_str name) {
     put_quoted(out, name, '"');
 }
 
+void k2_sql_plain_path(struct k2_buf *out, struct k2_str path) {
+    for (size_t i = 0; i < path.len; i++) {
+        bool is_special = memchr("*?[", path.ptr[i], 3) != NULL;
+        if (is_special)
+            k2_buf_byte(out, '[');
+        k2_buf_byte(out, (uint8_t)path.ptr[i]);
+        if (is_special)
+            k2_buf_byte(out, ']');
+    }
+}
+
 /* ---- open ---- */
+
+/* A folder goes by its own name and by the pattern that means it. */
+static void put_folder(struct k2_buf *sql, const char *dir, bool is_first) {
+    struct k2_buf name = {0}, pattern = {0};
+    k2_buf_printf(&name, "%s/", dir);
+    k2_sql_plain_path(&pattern, k2_buf_view(&name));
+    k2_buf_text(sql, is_first ? "" : ",");
+    k2_sql_literal(sql, k2_buf_view(&name));
+    k2_buf_byte(sql, ',');
+    k2_sql_literal(sql, k2_buf_view(&pattern));
+    k2_buf_done(&name);
+    k2_buf_done(&pattern);
+}
 
 /* The order matters: a setting is refused once external access is off, all once it is locked. */
 static void lockdown_sql(const struct k2_engine_opts *opts, struct k2_buf *sql) {
@@ -64,17 +88,10 @@ static void lockdown_sql(const struct k2_engine_opts *opts, struct k2_buf *sql) 
     if (opts->memory)
         k2_buf_printf(sql, "; SET memory_limit='%" PRId64 "B'", opts->memory);
     k2_buf_text(sql, "; SET allowed_directories=[");
-    for (int i = 0; i < opts->dir_count + 1; i++) {
-        const char *dir = i < opts->dir_count ? opts->dirs[i] : opts->out_dir;
-        if (!dir)
-            continue;
-        struct k2_buf slash = {0};
-        k2_buf_printf(&slash, "%s/", dir);
-        if (i)
-            k2_buf_byte(sql, ',');
-        k2_sql_literal(sql, k2_buf_view(&slash));
-        k2_buf_done(&slash);
-    }
+    for (int i = 0; i < opts->dir_count; i++)
+        put_folder(sql, opts->dirs[i], i == 0);
+    if (opts->out_dir)
+        put_folder(sql, opts->out_dir, opts->dir_count == 0);
     k2_buf_text(sql, "]; SET enable_external_access=false; SET lock_configuration=true;");
 }
 

@@ -64,10 +64,13 @@ bool k2_stream_next(struct k2_stream *stream, duckdb_data_chunk *ret_chunk,
 void k2_stream_done(struct k2_stream *stream);
 
 /* Fills err from DuckDB's message "Binder Error: ...", on one line; always false. */
-bool k2_engine_error(struct k2_engine *engine, const char *message, struct k2_err *err);
+bool k2_engine_error(struct k2_engine *engine, const char *message, struct k2_err *err) K2_MUST;
 
 /* Appends text as an SQL literal, or name as a quoted identifier. */
 void k2_sql_literal(struct k2_buf *out, struct k2_str text);
 void k2_sql_name(struct k2_buf *out, struct k2_str name);
+/* Appends a path as DuckDB's file functions want it: they take paths for patterns, and a bracket
+ * round a special character makes it plain again. */
+void k2_sql_plain_path(struct k2_buf *out, struct k2_str path);
 
 #endif

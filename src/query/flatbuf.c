@@ -35,7 +35,9 @@ static void push(struct k2_flat *flat, const void *bytes, size_t len) {
 /* After more bytes the front is aligned to size (counted from the end, which is aligned to 8). */
 static void align(struct k2_flat *flat, size_t size, size_t more) {
     size_t pad = (size - (flat->used + more) % size) % size;
-    memset(grow(flat, pad), 0, pad);
+    uint8_t *to = grow(flat, pad);
+    if (pad)
+        memset(to, 0, pad);
 }
 
 static void push_u32(struct k2_flat *flat, uint32_t value) {

@@ -17,9 +17,12 @@ struct k2_flat {
 };
 
 void k2_flat_done(struct k2_flat *flat);
+/* Empties the buffer, memory stays. */
 void k2_flat_clear(struct k2_flat *flat);
 
+/* A string, and a vector of references; each returns where it lies. */
 uint32_t k2_flat_string(struct k2_flat *flat, struct k2_str text);
+/* refs are what earlier calls returned. */
 uint32_t k2_flat_refs(struct k2_flat *flat, const uint32_t *refs, size_t count);
 /* A vector of structs of two int64 each. */
 uint32_t k2_flat_pairs(struct k2_flat *flat, const int64_t (*pairs)[2], size_t count);

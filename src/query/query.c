@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/diag.h"
 #include "base/file.h"
 #include "query/fetch.h"
 #include "query/query_impl.h"
@@ -110,7 +111,7 @@ void k2_query_free(struct k2_query *query) {
     k2_engine_free(query->engine);
     struct k2_err ignored; /* what is left of a private folder is only disk space */
     if (query->private && !k2_path_remove(query->private, &ignored))
-        fprintf(stderr, "k2: query: %s\n", ignored.msg);
+        k2_warn("query.spill", "error=\"%s\"", ignored.msg);
     pthread_mutex_destroy(&query->lock);
     k2_free(query->private);
     k2_free(query->root);

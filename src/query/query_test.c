@@ -323,7 +323,7 @@ TEST(table_is_aligned_and_harmless) {
     check_output(query,
                  "SELECT chr(27) || '[31m' || chr(10) || chr(155) AS x, '\\x1b\\x41'::BLOB AS y",
                  K2_FORMAT_TABLE,
-                 " x                  | y\n--------------------+-------\n"
+                 " x                | y\n------------------+-------\n"
                  " \\x1b[31m\\n\\u009b | \\x1bA\n(1 row)\n");
     struct k2_buf out = {0};
     CHECK(run(query, "EXPLAIN SELECT 1", K2_FORMAT_TABLE, &out).rows == 1);

@@ -33,6 +33,7 @@ struct k2_sql_table {
     enum k2_sql_pruning pruning;
 };
 
+/* The row of a table by its number in the enum. */
 const struct k2_sql_table *k2_sql_table_of(int id);
 /* By name, upper or lower case; schema empty: looked for in market_data, reference_data, ops. -1
  * when there is none. */

@@ -51,17 +51,9 @@ static void empty_select(const struct k2_source *source, bool is_wide, struct k2
     k2_buf_text(sql, " LIMIT 0");
 }
 
-/* DuckDB takes a path for a pattern; a bracket round a special character makes it plain again. */
 static void put_path(struct k2_buf *sql, struct k2_str path) {
     struct k2_buf plain = {0};
-    for (size_t i = 0; i < path.len; i++) {
-        bool is_special = memchr("*?[", path.ptr[i], 3) != NULL;
-        if (is_special)
-            k2_buf_byte(&plain, '[');
-        k2_buf_byte(&plain, (uint8_t)path.ptr[i]);
-        if (is_special)
-            k2_buf_byte(&plain, ']');
-    }
+    k2_sql_plain_path(&plain, path);
     k2_sql_literal(sql, k2_buf_view(&plain));
     k2_buf_done(&plain);
 }

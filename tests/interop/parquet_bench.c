@@ -189,8 +189,7 @@ static bool read_all(struct k2_store *store, struct k2_batch *into, uint32_t col
                      struct k2_err *err) {
     struct k2_field_ids ids[K2_COLUMNS_MAX];
     k2_schema_default_ids(into->schema, ids);
-    struct k2_parquet_file *file =
-        k2_parquet_open(store, "bench.parquet", into->schema, ids, err);
+    struct k2_parquet_file *file = k2_parquet_open(store, "bench.parquet", into->schema, ids, err);
     bool ok = file != NULL;
     for (int g = 0; ok && g < k2_parquet_row_groups(file); g++) {
         k2_batch_clear(into);
@@ -265,8 +264,10 @@ int parquet_bench(int argc, char **argv) {
                (double)read_ns / (double)rows, (double)stats.bytes / (double)rows);
         print_columns(batch, &stats, store, into);
     } else {
-        if(getenv("WNS"))printf("write ns/row %.1f\n",(double)write_ns/rows);
-        fprintf(stderr, "parquet_tool: %s\n", err.msg);}
+        if (getenv("WNS"))
+            printf("write ns/row %.1f\n", (double)write_ns / rows);
+        fprintf(stderr, "parquet_tool: %s\n", err.msg);
+    }
     k2_file_stats_done(&stats);
     k2_free(order);
     k2_batch_free(batch);

@@ -1,9 +1,9 @@
 /* catalog.h -- which metadata file each table stands at, moved by compare-and-swap.
  *
  * The SQLite backend keeps Iceberg's SQL catalog layout, version V1 (iceberg_tables,
- * iceberg_namespace_properties), so PyIceberg, Java and others open the same file. Invariants: a swap
- * of several tables lands whole or not at all; names are moved in name order. Threads: any, at once
- * (each call takes the catalog's own lock). Processes: any number.
+ * iceberg_namespace_properties), so PyIceberg, Java and others open the same file. Invariants: a
+ * swap of several tables lands whole or not at all; names are moved in name order. Threads: any, at
+ * once (each call takes the catalog's own lock). Processes: any number.
  */
 #ifndef K2_LAKE_CATALOG_CATALOG_H
 #define K2_LAKE_CATALOG_CATALOG_H
@@ -13,7 +13,8 @@
 
 struct k2_catalog;
 
-/* "sqlite:/abs/path/catalog.db" (made when absent). catalog_name is the filter other clients use. */
+/* "sqlite:/abs/path/catalog.db" (made when absent). catalog_name is the filter other clients use.
+ */
 struct k2_catalog *k2_catalog_open(const char *url, const char *catalog_name,
                                    struct k2_err *err) K2_MUST;
 void k2_catalog_free(struct k2_catalog *catalog);

@@ -76,13 +76,21 @@ INLINE void unpack_u32(const uint8_t *in, uint32_t *out, const int width) {
 }
 
 #define PACK_U64(w)                                                                                \
-    case w: pack_u64(in, out, w); return;
+    case w:                                                                                        \
+        pack_u64(in, out, w);                                                                      \
+        return;
 #define PACK_U32(w)                                                                                \
-    case w: pack_u32(in, out, w); return;
+    case w:                                                                                        \
+        pack_u32(in, out, w);                                                                      \
+        return;
 #define UNPACK_U64(w)                                                                              \
-    case w: unpack_u64(in, out, w); return;
+    case w:                                                                                        \
+        unpack_u64(in, out, w);                                                                    \
+        return;
 #define UNPACK_U32(w)                                                                              \
-    case w: unpack_u32(in, out, w); return;
+    case w:                                                                                        \
+        unpack_u32(in, out, w);                                                                    \
+        return;
 #define UP_TO_32(F) EIGHT(F, 1) EIGHT(F, 9) EIGHT(F, 17) EIGHT(F, 25)
 #define UP_TO_64(F) UP_TO_32(F) EIGHT(F, 33) EIGHT(F, 41) EIGHT(F, 49) EIGHT(F, 57)
 

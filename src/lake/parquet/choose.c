@@ -112,8 +112,7 @@ static void choose_decimal(struct k2_parquet_writer *w, struct k2_pq_source *s) 
     uint32_t *index = k2_pq_scratch(&w->index, (size_t)leaf->values * sizeof *index);
     if (k2_pq_dictionary_i64(&w->dictionary, leaf->i64, leaf->values, s->bounds.low, s->bounds.high,
                              leaf->values / 2 + 1, index) &&
-        dictionary_bytes(w->dictionary.count, leaf->values) <
-            delta_bits(leaf) / 8 * leaf->values)
+        dictionary_bytes(w->dictionary.count, leaf->values) < delta_bits(leaf) / 8 * leaf->values)
         use_dictionary(s, &w->dictionary, index, true, true);
 }
 

@@ -59,9 +59,8 @@ static struct k2_pq_stretch next_stretch(const struct k2_parquet_writer *w,
                                  .value = before->value + before->values,
                                  .rows = K2_MIN(w->opts.page_rows, leaf->rows - row)};
     next.levels = leaf->rep ? levels_of_rows(leaf, next.level, next.rows) : next.rows;
-    next.values =
-        leaf->def ? count_values(leaf->def + next.level, next.levels, s->shape->max_def)
-                  : next.levels;
+    next.values = leaf->def ? count_values(leaf->def + next.level, next.levels, s->shape->max_def)
+                            : next.levels;
     if (leaf->kind != K2_PQ_VALUES_TEXT || next.values == 0)
         return next;
     uint32_t fit = rows_within(&leaf->text, next.value, next.values);
@@ -223,10 +222,10 @@ static bool check_decimals(const struct k2_pq_source *s, struct k2_err *err) {
     if (s->shape->type != K2_DECIMAL || !s->bounds.has ||
         (s->bounds.low >= -K2_DECIMAL_MAX && s->bounds.high <= K2_DECIMAL_MAX))
         return true;
-    return k2_err_set(err, K2_INVALID,
-                      "column %s holds %lld, which is beyond the 18 digits of decimal(18, 8)",
-                      s->shape->path[0],
-                      (long long)(s->bounds.low < -K2_DECIMAL_MAX ? s->bounds.low : s->bounds.high));
+    return k2_err_set(
+        err, K2_INVALID, "column %s holds %lld, which is beyond the 18 digits of decimal(18, 8)",
+        s->shape->path[0],
+        (long long)(s->bounds.low < -K2_DECIMAL_MAX ? s->bounds.low : s->bounds.high));
 }
 
 bool k2_pq_write_chunk(struct k2_parquet_writer *writer, struct k2_pq_leaf_state *state,
@@ -242,9 +241,8 @@ bool k2_pq_write_chunk(struct k2_parquet_writer *writer, struct k2_pq_leaf_state
     if (is_text && source.dictionary)
         source.bounds = k2_pq_leaf_bounds(&source.leaf, 0, leaf->values, &w->seen);
     int64_t start = w->position;
-    *chunk = (struct k2_pq_chunk){.encoding = source.plan.encoding,
-                                  .is_zstd = source.plan.is_zstd,
-                                  .dictionary_offset = -1};
+    *chunk = (struct k2_pq_chunk){
+        .encoding = source.plan.encoding, .is_zstd = source.plan.is_zstd, .dictionary_offset = -1};
     if (source.dictionary)
         K2_TRY(k2_pq_write_dictionary(w, &source, chunk, err));
     if (source.dictionary && w->opts.has_bloom && state->shape.type == K2_SYMBOL) {

@@ -60,10 +60,10 @@ static void put_element(struct k2_thrift_out *t, const struct element *e) {
 }
 
 static int converted_of(enum k2_type type) {
-    return type == K2_TIMESTAMP    ? K2_PQ_TIMESTAMP_MICROS
-           : type == K2_DECIMAL    ? K2_PQ_DECIMAL
+    return type == K2_TIMESTAMP  ? K2_PQ_TIMESTAMP_MICROS
+           : type == K2_DECIMAL  ? K2_PQ_DECIMAL
            : k2_pq_is_utf8(type) ? K2_PQ_UTF8
-                                   : -1;
+                                 : -1;
 }
 
 static void put_schema(const struct k2_parquet_writer *w, struct k2_thrift_out *t) {

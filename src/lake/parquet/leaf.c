@@ -8,12 +8,11 @@ enum { PREFETCH = 16 };
 #define TEXT_MAX (1ull << 31)
 
 void k2_pq_builder_done(struct k2_pq_builder *builder) {
-    struct k2_buf *bufs[] = {&builder->values, &builder->def,         &builder->rep,
-                             &builder->index,  &builder->value_index, &builder->text,
-                             &builder->spans,  &builder->ends,        &builder->cells,
-                             &builder->rows,   &builder->row,         &builder->place,
-                             &builder->pairs,  &builder->pairs_too,   &builder->key_codes,
-                             &builder->value_codes};
+    struct k2_buf *bufs[] = {
+        &builder->values,      &builder->def,       &builder->rep,       &builder->index,
+        &builder->value_index, &builder->text,      &builder->spans,     &builder->ends,
+        &builder->cells,       &builder->rows,      &builder->row,       &builder->place,
+        &builder->pairs,       &builder->pairs_too, &builder->key_codes, &builder->value_codes};
     for (size_t i = 0; i < K2_COUNT(bufs); i++)
         k2_buf_done(bufs[i]);
     k2_pq_dictionary_done(&builder->blobs);
@@ -253,8 +252,7 @@ bool k2_pq_leaf_build(struct k2_pq_builder *builder, const struct k2_pq_rows *ro
         return k2_pq_leaf_nested(builder, rows, column, leaves, err);
     const struct k2_vector *v = &rows->batch->col[column];
     struct k2_pq_leaf *leaf = leaves;
-    *leaf = (struct k2_pq_leaf){
-        .rows = rows->count, .levels = rows->count, .values = rows->count};
+    *leaf = (struct k2_pq_leaf){.rows = rows->count, .levels = rows->count, .values = rows->count};
     if (v->valid)
         gather_valid(builder, v->valid, rows, leaf);
     switch (c->type) {

@@ -15,6 +15,6 @@ static inline uint32_t k2_pq_place(const struct k2_pq_rows *rows, uint32_t k) {
 bool k2_pq_leaf_nested(struct k2_pq_builder *builder, const struct k2_pq_rows *rows, int column,
                        struct k2_pq_leaf leaves[2], struct k2_err *err) K2_MUST;
 /* INVALID with the name of the column. */
-bool k2_pq_not_utf8(const struct k2_column *column, struct k2_str s, struct k2_err *err);
+bool k2_pq_not_utf8(const struct k2_column *column, struct k2_str s, struct k2_err *err) K2_MUST;
 
 #endif

@@ -92,16 +92,15 @@ static void cells_of_flags(struct k2_pq_builder *b, const struct k2_pq_rows *row
         low = K2_MIN(low, mask);
         high = K2_MAX(high, mask);
     }
-    bool ok = k2_pq_dictionary_i32(&b->blobs, masks, rows->count, low, high, UINT32_MAX,
-                                   cell_of_row);
+    bool ok =
+        k2_pq_dictionary_i32(&b->blobs, masks, rows->count, low, high, UINT32_MAX, cell_of_row);
     K2_ASSERT(ok);
     for (uint32_t i = 0; i < b->blobs.count; i++) {
         uint32_t mask = (uint32_t)b->blobs.numbers[i];
         struct k2_pq_cell cell = {.first = buf_u32_count(&b->key_codes)};
         for (int bit = 0; bit < 32 && c->names[bit]; bit++)
             if (mask >> bit & 1)
-                k2_buf_u32(&b->key_codes,
-                           k2_pq_dictionary_str(&b->keys, k2_str_of(c->names[bit])));
+                k2_buf_u32(&b->key_codes, k2_pq_dictionary_str(&b->keys, k2_str_of(c->names[bit])));
         cell.count = buf_u32_count(&b->key_codes) - cell.first;
         k2_buf_append(&b->cells, &cell, sizeof cell);
     }

@@ -93,7 +93,7 @@ static ZSTD_CCtx *compressor(struct k2_parquet_writer *w, bool is_long_match) {
 
 /* Appends body to out, compressed. */
 static bool zstd_append(struct k2_parquet_writer *w, bool is_long_match, struct k2_str body,
-                     struct k2_buf *out, struct k2_err *err) {
+                        struct k2_buf *out, struct k2_err *err) {
     size_t bound = ZSTD_compressBound(body.len);
     char *to = k2_buf_reserve(out, bound);
     size_t bytes = ZSTD_compress2(compressor(w, is_long_match), to, bound, body.ptr, body.len);

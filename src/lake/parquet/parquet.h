@@ -17,15 +17,15 @@ struct k2_parquet_opts {
     uint32_t row_group_rows; /* default 131072 */
     uint32_t page_rows;      /* default 65536 */
     int zstd_level;          /* default 1; -1: no compression */
-    bool is_sorted;          /* rows come in (symbol, timestamp, number) order: encodings for that */
-    bool has_page_index;     /* default on through k2_parquet_defaults */
-    bool has_bloom;          /* Bloom filter on the symbol column */
+    bool is_sorted;      /* rows come in (symbol, timestamp, number) order: encodings for that */
+    bool has_page_index; /* default on through k2_parquet_defaults */
+    bool has_bloom;      /* Bloom filter on the symbol column */
 };
 struct k2_parquet_opts k2_parquet_defaults(void);
 
 /* What Iceberg's data_file wants to know of one top-level or nested field. Bounds are in Iceberg's
- * single-value form (appendix D): ints and times little endian, decimals big-endian minimal, strings
- * raw, cut to 16 code points (upper ones rounded up) where longer. */
+ * single-value form (appendix D): ints and times little endian, decimals big-endian minimal,
+ * strings raw, cut to 16 code points (upper ones rounded up) where longer. */
 struct k2_column_stats {
     int32_t field_id;
     int64_t bytes;       /* compressed, headers included */
@@ -45,8 +45,10 @@ struct k2_file_stats {
 void k2_file_stats_done(struct k2_file_stats *stats);
 
 struct k2_parquet_writer;
-/* Writes into sink (borrowed; the caller commits it). ids[schema->column_count] are the field ids. */
-struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink, const struct k2_schema *schema,
+/* Writes into sink (borrowed; the caller commits it). ids[schema->column_count] are the field ids.
+ */
+struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink,
+                                                const struct k2_schema *schema,
                                                 const struct k2_field_ids *ids,
                                                 const struct k2_parquet_opts *opts,
                                                 struct k2_err *err) K2_MUST;

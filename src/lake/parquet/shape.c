@@ -22,9 +22,9 @@ bool k2_pq_is_utf8(enum k2_type type) {
 static struct k2_pq_shape leaf_of(const struct k2_column *column, int index, enum k2_pq_part part,
                                   const struct k2_field_ids *ids) {
     struct k2_pq_shape leaf = {.column = index, .type = column->type, .part = part};
-    leaf.physical = k2_pq_is_text(column->type)  ? K2_PQ_BYTE_ARRAY
-                    : column->type == K2_INT32 ? K2_PQ_INT32
-                                               : K2_PQ_INT64;
+    leaf.physical = k2_pq_is_text(column->type) ? K2_PQ_BYTE_ARRAY
+                    : column->type == K2_INT32  ? K2_PQ_INT32
+                                                : K2_PQ_INT64;
     leaf.field_id = part == K2_PQ_FLAT ? ids->id : part == K2_PQ_VALUE ? ids->value : ids->inner;
     leaf.max_rep = part != K2_PQ_FLAT;
     leaf.max_def = (uint8_t)(leaf.max_rep + !column->is_required);

@@ -46,10 +46,9 @@ void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint3
         uint32_t end = text->ends[i];
         size_t a = start - before, b = end - start, len = K2_MIN(a, b);
         size_t same = shared_prefix(bytes + before, bytes + start, len);
-        int order = same < len ? ((uint8_t)bytes[start + same] > (uint8_t)bytes[before + same]
-                                      ? 1
-                                      : -1)
-                               : (b > a) - (b < a);
+        int order = same < len
+                        ? ((uint8_t)bytes[start + same] > (uint8_t)bytes[before + same] ? 1 : -1)
+                        : (b > a) - (b < a);
         if (order && order != direction) {
             struct k2_str turn = {bytes + before, a};
             if (order < 0 && k2_str_cmp(turn, k2_pq_text_at(text, greatest)) > 0)

@@ -73,9 +73,9 @@ static struct k2_pq_group *add_group(struct k2_parquet_writer *w) {
         w->groups = k2_realloc(w->groups, (size_t)w->group_cap * sizeof *w->groups);
     }
     struct k2_pq_group *group = &w->groups[w->group_count++];
-    *group = (struct k2_pq_group){
-        .offset = w->position,
-        .chunks = k2_arena_new(&w->arena, struct k2_pq_chunk, w->leaf_count)};
+    *group =
+        (struct k2_pq_group){.offset = w->position,
+                             .chunks = k2_arena_new(&w->arena, struct k2_pq_chunk, w->leaf_count)};
     return group;
 }
 

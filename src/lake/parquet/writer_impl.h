@@ -12,8 +12,8 @@
 /* How the values of a chunk are written. */
 struct k2_pq_plan {
     enum k2_pq_encoding encoding;
-    bool is_aligned;   /* bit widths are whole bytes, for the compressor that follows */
-    bool is_zstd;      /* pages that shrink are compressed */
+    bool is_aligned;    /* bit widths are whole bytes, for the compressor that follows */
+    bool is_zstd;       /* pages that shrink are compressed */
     bool is_long_match; /* the compressor looks for long repeats only: faster on wide integers */
 };
 

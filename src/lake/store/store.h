@@ -12,7 +12,8 @@
 
 struct k2_store;
 
-/* url picks the backend: "file:/abs/path" (made when absent) or "memory:". Free with k2_store_free. */
+/* url picks the backend: "file:/abs/path" (made when absent) or "memory:". Free with k2_store_free.
+ */
 struct k2_store *k2_store_open(const char *url, struct k2_err *err) K2_MUST;
 void k2_store_free(struct k2_store *store);
 void k2_store_freep(struct k2_store **store);
@@ -41,8 +42,8 @@ struct k2_object {
     int64_t bytes;
     int64_t modified_ms;
 };
-/* Calls each for every object below prefix (a folder; "" for all), in path order; each returns false
- * to stop. */
+/* Calls each for every object below prefix (a folder; "" for all), in path order; each returns
+ * false to stop. */
 typedef bool k2_object_fn(void *self, const struct k2_object *object);
 bool k2_store_list(struct k2_store *store, const char *prefix, k2_object_fn *each, void *self,
                    struct k2_err *err) K2_MUST;

@@ -1,9 +1,9 @@
 /* table.h -- Iceberg v2 tables: metadata, manifests, commits of several tables at once, scans.
  *
- * Spec structs use the spec's words (apache/iceberg format/spec.md). Invariants: a k2_metadata is one
- * metadata file, immutable once loaded, reference counted; a commit adds a snapshot to every table it
- * changes and lands whole or not at all (contracts 1). Threads: a k2_lake may be used by any thread;
- * metadata objects are shared read-only.
+ * Spec structs use the spec's words (apache/iceberg format/spec.md). Invariants: a k2_metadata is
+ * one metadata file, immutable once loaded, reference counted; a commit adds a snapshot to every
+ * table it changes and lands whole or not at all (contracts 1). Threads: a k2_lake may be used by
+ * any thread; metadata objects are shared read-only.
  */
 #ifndef K2_LAKE_TABLE_TABLE_H
 #define K2_LAKE_TABLE_TABLE_H
@@ -116,7 +116,7 @@ enum { K2_PARTITION_MAX = 4 };
 struct k2_manifest;
 struct k2_partition_value {
     bool is_null;
-    int32_t number;    /* day (days since the epoch) */
+    int32_t number;     /* day (days since the epoch) */
     struct k2_str text; /* identity or truncate of a string */
 };
 struct k2_data_file {
@@ -128,7 +128,7 @@ struct k2_data_file {
     struct k2_column_stats *stats; /* bounds as written */
     int split_count;
     int64_t *split_offsets;
-    int32_t sort_order_id; /* 0: unsorted */
+    int32_t sort_order_id;                                      /* 0: unsorted */
     int64_t sequence_number, file_sequence_number, snapshot_id; /* as read from manifests */
 };
 /* The partition tuple of row of batch under the table's default spec. Strings borrow from batch. */
@@ -145,12 +145,13 @@ struct k2_position {
     char log_id[37];
     int64_t next; /* the next offset to read */
     int64_t epoch;
-    char state[64];      /* state object below <warehouse>/_k2/state/, "" for none */
+    char state[64];       /* state object below <warehouse>/_k2/state/, "" for none */
     int64_t state_offset; /* the offset that state stands at, <= next */
 };
 /* False when the table has no position for it yet. CORRUPT when the property cannot be read. */
 bool k2_position_find(const struct k2_metadata *metadata, const char *topic, int log_partition,
-                      bool *ret_found, struct k2_position *ret_position, struct k2_err *err) K2_MUST;
+                      bool *ret_found, struct k2_position *ret_position,
+                      struct k2_err *err) K2_MUST;
 /* Calls each for every position the table holds, by topic and log partition. */
 typedef bool k2_position_fn(void *self, struct k2_str topic, int log_partition,
                             const struct k2_position *position);
@@ -176,8 +177,8 @@ struct k2_change {
     int set_count;
     const struct k2_property *set; /* table properties */
     int summary_count;
-    const struct k2_property *summary;   /* added to what the spec wants */
-    const struct k2_metadata *result;    /* filled on success; the caller unrefs it */
+    const struct k2_property *summary; /* added to what the spec wants */
+    const struct k2_metadata *result;  /* filled on success; the caller unrefs it */
 };
 /* Lands all changes under one swap, or none. A change always adds a snapshot, even without files.
  * Errors: CONFLICT when a move's requirement fails against the current base (nothing is written:
@@ -189,15 +190,15 @@ bool k2_lake_commit(struct k2_lake *lake, struct k2_change *changes, int count,
 /* ---- scans ---- */
 /* All rows whose column lies in a range; several are AND-ed. */
 struct k2_predicate {
-    int column;      /* of the kind's schema */
+    int column; /* of the kind's schema */
     bool has_low, has_high;
-    int64_t low, high;      /* inclusive; ints, times (us), decimals (scaled) */
-    int value_count;        /* strings: equal to one of values (0: numeric range) */
+    int64_t low, high; /* inclusive; ints, times (us), decimals (scaled) */
+    int value_count;   /* strings: equal to one of values (0: numeric range) */
     const struct k2_str *values;
 };
 struct k2_scan {
     int file_count;
-    struct k2_data_file *files; /* live files that may hold matching rows */
+    struct k2_data_file *files;      /* live files that may hold matching rows */
     int64_t total_files, total_rows; /* live in the snapshot */
     struct k2_arena arena;
     struct k2_manifest **held; /* own what files borrow */

@@ -158,8 +158,11 @@ struct k2_lake {
     int64_t manifest_entries; /* in manifests */
 };
 
+/* Fresh names, ids and sync markers, from the lake's own randomness under its lock. */
 void k2_lake_uuid(struct k2_lake *lake, char ret_uuid[37]);
+/* A positive random snapshot id. */
 int64_t k2_lake_new_id(struct k2_lake *lake);
+/* The marker between the blocks of one Avro file. */
 void k2_lake_sync(struct k2_lake *lake, uint8_t ret_sync[16]);
 /* Puts metadata in the cache as the newest of its table. */
 void k2_lake_keep(struct k2_lake *lake, const struct k2_metadata *metadata);

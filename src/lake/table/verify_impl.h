@@ -17,7 +17,9 @@ struct k2_verify {
     struct k2_intern live;      /* data files of the current snapshot */
 };
 
+/* Reports a broken rule, and counts it. */
 void k2_verify_broken(struct k2_verify *v, const char *fmt, ...) K2_PRINTF(2, 3);
+/* Reports an observation, and counts it. */
 void k2_verify_note(struct k2_verify *v, const char *fmt, ...) K2_PRINTF(2, 3);
 
 /* Each looks at one layer. */
