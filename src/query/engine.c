@@ -312,7 +312,7 @@ bool k2_engine_exec(struct k2_engine *engine, const char *sql, struct k2_err *er
     duckdb_result result;
     bool ok = duckdb_query(engine->con, sql, &result) == DuckDBSuccess;
     if (!ok)
-        k2_engine_error(engine, duckdb_result_error(&result), err);
+        (void)!k2_engine_error(engine, duckdb_result_error(&result), err);
     duckdb_destroy_result(&result);
     return ok;
 }
@@ -322,7 +322,7 @@ static bool first_text(struct k2_engine *engine, duckdb_prepared_statement state
     duckdb_result result;
     bool ok = duckdb_execute_prepared(statement, &result) == DuckDBSuccess;
     if (!ok)
-        k2_engine_error(engine, duckdb_result_error(&result), err);
+        (void)!k2_engine_error(engine, duckdb_result_error(&result), err);
     duckdb_data_chunk chunk = ok ? duckdb_fetch_chunk(result) : NULL;
     if (chunk) {
         duckdb_string_t *text = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
@@ -339,7 +339,7 @@ bool k2_engine_text(struct k2_engine *engine, const char *sql, struct k2_str tex
     bool ok = duckdb_prepare(engine->con, sql, &statement) == DuckDBSuccess &&
               duckdb_bind_varchar_length(statement, 1, text.ptr, text.len) == DuckDBSuccess;
     if (!ok)
-        k2_engine_error(engine, duckdb_prepare_error(statement), err);
+        (void)!k2_engine_error(engine, duckdb_prepare_error(statement), err);
     ok = ok && first_text(engine, statement, out, err);
     duckdb_destroy_prepare(&statement);
     return ok;
@@ -378,7 +378,7 @@ bool k2_stream_prepare(struct k2_stream *stream, struct k2_engine *engine, const
     *stream = (struct k2_stream){.engine = engine};
     if (duckdb_prepare(engine->con, sql, &stream->statement) == DuckDBSuccess)
         return true;
-    k2_engine_error(engine, duckdb_prepare_error(stream->statement), err);
+    (void)!k2_engine_error(engine, duckdb_prepare_error(stream->statement), err);
     k2_stream_done(stream);
     return false;
 }
@@ -386,14 +386,14 @@ bool k2_stream_prepare(struct k2_stream *stream, struct k2_engine *engine, const
 bool k2_stream_start(struct k2_stream *stream, struct k2_err *err) {
     duckdb_pending_result pending = NULL;
     if (duckdb_pending_prepared_streaming(stream->statement, &pending) != DuckDBSuccess) {
-        k2_engine_error(stream->engine, duckdb_pending_error(pending), err);
+        (void)!k2_engine_error(stream->engine, duckdb_pending_error(pending), err);
         duckdb_destroy_pending(&pending);
         return false;
     }
     stream->has_result = true;
     bool ok = duckdb_execute_pending(pending, &stream->result) == DuckDBSuccess;
     if (!ok)
-        k2_engine_error(stream->engine, duckdb_result_error(&stream->result), err);
+        (void)!k2_engine_error(stream->engine, duckdb_result_error(&stream->result), err);
     duckdb_destroy_pending(&pending);
     return ok;
 }
