@@ -31,10 +31,11 @@ static void child(int out, const char *const *words) {
 /* Runs k2 with words on the demo's home; its output, both streams, goes to text. */
 static bool run(struct demo *demo, const char *const *words, struct k2_buf *text,
                 struct k2_err *err) {
-    const char *argv[WORDS_MAX] = {"k2", "--home", demo->home->dir};
-    int count = 3, ends[2], status;
-    for (; words[count - 3]; count++)
-        argv[count] = words[count - 3];
+    enum { BEFORE = 5 };
+    const char *argv[WORDS_MAX] = {"k2", "--home", demo->home->dir, "-o", "commit.rows=60000"};
+    int count = BEFORE, ends[2], status;
+    for (; words[count - BEFORE]; count++)
+        argv[count] = words[count - BEFORE];
     k2_buf_clear(text);
     if (pipe(ends))
         return k2_err_sys(err, "make a pipe");
@@ -193,7 +194,7 @@ static bool query(struct demo *demo, struct k2_err *err) {
     K2_TRY(step(demo, 12, err, bars));
     int64_t first;
     K2_TRY(number(demo,
-                  "select snapshot_id from commits where table_name = 'market_data.trades' "
+                  "select snapshot_id from commits where \"table\" = 'market_data.trades' "
                   "order by committed_at limit 1",
                   &first, err));
     char id[24];
@@ -208,7 +209,7 @@ static bool replay(struct demo *demo, struct k2_err *err) {
     heading(5, "Replay", "A pinned snapshot in time order, twice: equal digests or it is not so.");
     int64_t last;
     K2_TRY(number(demo,
-                  "select snapshot_id from commits where table_name = 'market_data.trades' "
+                  "select snapshot_id from commits where \"table\" = 'market_data.trades' "
                   "order by committed_at desc limit 1",
                   &last, err));
     char id[24];
@@ -250,7 +251,7 @@ int k2_cmd_demo(struct k2_home *home, const struct k2_args *args, struct k2_err 
         return -1;
     if (!k2_home_open(home, K2_HOME_MAKE, err))
         return -1;
-    k2_out_printf("K2 demo in %s\n", home->dir);
+    k2_out_printf("K2 demo in %s, with commits of 60,000 rows (-o commit.rows=60000)\n", home->dir);
     bool ok = ingest(&demo, err) && storage(&demo, err) && ledgers(&demo, err) &&
               query(&demo, err) && replay(&demo, err) && verify(&demo, err);
     if (!ok)
