@@ -275,14 +275,14 @@ static void one_line(struct k2_str message, struct k2_buf *out) {
     }
 }
 
-static bool memory_error(const struct k2_buf *text, struct k2_err *err) {
-    return k2_err_set(err, K2_LIMIT,
-                      "the query needs more memory than its limit; read fewer rows or columns, or "
-                      "raise --limit-memory (%.*s)",
-                      (int)K2_MIN(text->len, (size_t)200), text->ptr);
+static void memory_error(const struct k2_buf *text, struct k2_err *err) {
+    k2_err_set(err, K2_LIMIT,
+               "the query needs more memory than its limit; read fewer rows or columns, or "
+               "raise --limit-memory (%.*s)",
+               (int)K2_MIN(text->len, (size_t)200), text->ptr);
 }
 
-bool k2_engine_error(struct k2_engine *engine, const char *message, struct k2_err *err) {
+void k2_engine_error(struct k2_engine *engine, const char *message, struct k2_err *err) {
     struct k2_str rest = k2_str_of(message ? message : "DuckDB gave no reason");
     enum k2_code code = K2_INVALID;
     for (size_t i = 0; i < K2_COUNT(error_kinds); i++) {
@@ -295,7 +295,7 @@ bool k2_engine_error(struct k2_engine *engine, const char *message, struct k2_er
     }
     engine->is_broken |= code == K2_BUG;
     if (code == K2_CANCELLED && !k2_engine_check(engine, err))
-        return false;
+        return;
     struct k2_buf text = {0};
     one_line(rest, &text);
     if (code == K2_LIMIT)
@@ -303,7 +303,6 @@ bool k2_engine_error(struct k2_engine *engine, const char *message, struct k2_er
     else
         k2_err_set(err, code, "%.*s", K2_FMT(k2_buf_view(&text)));
     k2_buf_done(&text);
-    return false;
 }
 
 /* ---- statements ---- */
@@ -312,7 +311,7 @@ bool k2_engine_exec(struct k2_engine *engine, const char *sql, struct k2_err *er
     duckdb_result result;
     bool ok = duckdb_query(engine->con, sql, &result) == DuckDBSuccess;
     if (!ok)
-        (void)!k2_engine_error(engine, duckdb_result_error(&result), err);
+        k2_engine_error(engine, duckdb_result_error(&result), err);
     duckdb_destroy_result(&result);
     return ok;
 }
@@ -322,7 +321,7 @@ static bool first_text(struct k2_engine *engine, duckdb_prepared_statement state
     duckdb_result result;
     bool ok = duckdb_execute_prepared(statement, &result) == DuckDBSuccess;
     if (!ok)
-        (void)!k2_engine_error(engine, duckdb_result_error(&result), err);
+        k2_engine_error(engine, duckdb_result_error(&result), err);
     duckdb_data_chunk chunk = ok ? duckdb_fetch_chunk(result) : NULL;
     if (chunk) {
         duckdb_string_t *text = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
@@ -339,7 +338,7 @@ bool k2_engine_text(struct k2_engine *engine, const char *sql, struct k2_str tex
     bool ok = duckdb_prepare(engine->con, sql, &statement) == DuckDBSuccess &&
               duckdb_bind_varchar_length(statement, 1, text.ptr, text.len) == DuckDBSuccess;
     if (!ok)
-        (void)!k2_engine_error(engine, duckdb_prepare_error(statement), err);
+        k2_engine_error(engine, duckdb_prepare_error(statement), err);
     ok = ok && first_text(engine, statement, out, err);
     duckdb_destroy_prepare(&statement);
     return ok;
@@ -378,7 +377,7 @@ bool k2_stream_prepare(struct k2_stream *stream, struct k2_engine *engine, const
     *stream = (struct k2_stream){.engine = engine};
     if (duckdb_prepare(engine->con, sql, &stream->statement) == DuckDBSuccess)
         return true;
-    (void)!k2_engine_error(engine, duckdb_prepare_error(stream->statement), err);
+    k2_engine_error(engine, duckdb_prepare_error(stream->statement), err);
     k2_stream_done(stream);
     return false;
 }
@@ -386,14 +385,14 @@ bool k2_stream_prepare(struct k2_stream *stream, struct k2_engine *engine, const
 bool k2_stream_start(struct k2_stream *stream, struct k2_err *err) {
     duckdb_pending_result pending = NULL;
     if (duckdb_pending_prepared_streaming(stream->statement, &pending) != DuckDBSuccess) {
-        (void)!k2_engine_error(stream->engine, duckdb_pending_error(pending), err);
+        k2_engine_error(stream->engine, duckdb_pending_error(pending), err);
         duckdb_destroy_pending(&pending);
         return false;
     }
     stream->has_result = true;
     bool ok = duckdb_execute_pending(pending, &stream->result) == DuckDBSuccess;
     if (!ok)
-        (void)!k2_engine_error(stream->engine, duckdb_result_error(&stream->result), err);
+        k2_engine_error(stream->engine, duckdb_result_error(&stream->result), err);
     duckdb_destroy_pending(&pending);
     return ok;
 }
@@ -402,8 +401,10 @@ bool k2_stream_next(struct k2_stream *stream, duckdb_data_chunk *ret_chunk, stru
     K2_TRY(k2_engine_check(stream->engine, err));
     duckdb_data_chunk chunk = duckdb_fetch_chunk(stream->result);
     const char *message = chunk ? NULL : duckdb_result_error(&stream->result);
-    if (message)
-        return k2_engine_error(stream->engine, message, err);
+    if (message) {
+        k2_engine_error(stream->engine, message, err);
+        return false;
+    }
     if (chunk && duckdb_data_chunk_get_size(chunk) == 0)
         duckdb_destroy_data_chunk(&chunk);
     *ret_chunk = chunk;

@@ -63,8 +63,8 @@ bool k2_stream_next(struct k2_stream *stream, duckdb_data_chunk *ret_chunk,
                     struct k2_err *err) K2_MUST;
 void k2_stream_done(struct k2_stream *stream);
 
-/* Fills err from DuckDB's message "Binder Error: ...", on one line; always false. */
-bool k2_engine_error(struct k2_engine *engine, const char *message, struct k2_err *err) K2_MUST;
+/* Fills err from DuckDB's message "Binder Error: ...", on one line. */
+void k2_engine_error(struct k2_engine *engine, const char *message, struct k2_err *err);
 
 /* Appends text as an SQL literal, or name as a quoted identifier. */
 void k2_sql_literal(struct k2_buf *out, struct k2_str text);

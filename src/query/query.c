@@ -111,7 +111,7 @@ void k2_query_free(struct k2_query *query) {
     k2_engine_free(query->engine);
     struct k2_err ignored; /* what is left of a private folder is only disk space */
     if (query->private && !k2_path_remove(query->private, &ignored))
-        k2_warn("query.spill", "error=\"%s\"", ignored.msg);
+        k2_warn("query.spill", "error=%s", K2_Q(ignored.msg));
     pthread_mutex_destroy(&query->lock);
     k2_free(query->private);
     k2_free(query->root);
@@ -140,14 +140,15 @@ static int64_t address_space(void) {
 }
 
 bool k2_query_confine(int64_t memory, struct k2_err *err) {
-    enum { ROOM = 1 << 30 };
+    const int64_t room = 1 << 30, per_processor = 64 << 20;
     struct rlimit limit;
     int64_t used = address_space();
     if (!memory || !used)
         return true;
     if (getrlimit(RLIMIT_AS, &limit))
         return k2_err_sys(err, "read the limit of the address space");
-    rlim_t wanted = (rlim_t)(used + 2 * memory + ROOM);
+    rlim_t wanted =
+        (rlim_t)(used + 3 * memory + room + per_processor * sysconf(_SC_NPROCESSORS_ONLN));
     if (wanted >= limit.rlim_max)
         return true;
     limit.rlim_cur = wanted;

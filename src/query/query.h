@@ -58,8 +58,9 @@ bool k2_query_run(struct k2_query *query, struct k2_str sql, enum k2_format form
 void k2_query_cancel(struct k2_query *query);
 
 /* For programs that only query: bounds the address space of the whole process by what it has now,
- * twice memory, and some room. DuckDB's own limit does not count the values that expressions make
- * (repeat, range, ||); with this they end in LIMIT too, not in the kernel's hands. 0: no bound. */
+ * three times memory, and some room. DuckDB's own limit does not count the values that expressions
+ * make (repeat, range, ||); with this they end in LIMIT too, not in the kernel's hands. 0: no
+ * bound. */
 bool k2_query_confine(int64_t memory, struct k2_err *err) K2_MUST;
 
 #endif

@@ -59,7 +59,7 @@ bool k2_views_commits(struct k2_engine *engine, const struct k2_sources *sources
     }
     ok = ok && duckdb_appender_close(appender) == DuckDBSuccess;
     if (!ok)
-        (void)!k2_engine_error(engine, duckdb_appender_error(appender), err);
+        k2_engine_error(engine, duckdb_appender_error(appender), err);
     duckdb_appender_destroy(&appender);
     return ok || k2_err_wrap(err, "make the table ops.commits");
 }

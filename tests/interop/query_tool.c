@@ -1,6 +1,6 @@
 /* query_tool.c -- runs one SQL statement over a folder of Parquet files, for tests in Python.
  *
- *   query_tool FOLDER FORMAT SQL [rows [memory [timeout_ms]]]     result on stdout
+ *   query_tool FOLDER FORMAT SQL [rows [memory [timeout_ms [spill]]]]     result on stdout
  *   query_tool FOLDER --trades FILES ROWS                         makes trades to ask for
  */
 #include <inttypes.h>
@@ -31,6 +31,8 @@ static bool run(int argc, char **argv, struct k2_err *err) {
     struct k2_query_opts opts = {.limits = {.rows = number(argc, argv, 4),
                                             .memory = number(argc, argv, 5),
                                             .timeout_ms = number(argc, argv, 6)}};
+    if (argc > 7)
+        opts.spill = argv[7];
     enum k2_format format;
     K2_TRY(k2_query_confine(opts.limits.memory, err));
     if (!k2_format_parse(k2_str_of(argv[2]), &format))

@@ -253,8 +253,9 @@ static bool attempt(struct k2_commit *commit, bool *ret_landed, struct k2_err *e
 
 static bool try_often(struct k2_commit *commit, struct k2_err *err) {
     struct k2_clock *clock = commit->lake->clock;
+    struct k2_err failure = {0};
     for (commit->attempt = 1; commit->attempt <= K2_COMMIT_ATTEMPTS; commit->attempt++) {
-        struct k2_err failure = {0};
+        failure = (struct k2_err){0};
         bool landed;
         if (!attempt(commit, &landed, &failure)) {
             *err = failure;
@@ -264,9 +265,9 @@ static bool try_often(struct k2_commit *commit, struct k2_err *err) {
             return true;
         clock->sleep_ns(clock, K2_MIN(10000000ll << commit->attempt, 1000000000ll));
     }
-    k2_err_set(err, K2_UNAVAILABLE,
-               "commit to table %s: the catalog was moved by others in each of %d attempts",
-               commit->pending[0].table, K2_COMMIT_ATTEMPTS);
+    k2_err_set(err, K2_UNAVAILABLE, "commit to table %s: gave up after %d attempts: %s",
+               commit->pending[0].table, K2_COMMIT_ATTEMPTS,
+               failure.code ? failure.msg : "others moved the table each time");
     err->retriable = true;
     return false;
 }

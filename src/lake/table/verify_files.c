@@ -233,21 +233,14 @@ void k2_verify_snapshots(struct k2_verify *v) {
 }
 
 /* ---- data files of the current snapshot ---- */
-struct finder {
-    struct k2_verify *v;
-    struct k2_str path;
-};
-
 static void add_finding(void *self, const char *finding) {
-    struct finder *f = self;
-    k2_verify_broken(f->v, "%.*s: %s", K2_FMT(f->path), finding);
+    k2_verify_broken(self, "%s", finding);
 }
 
 static void check_parquet(struct k2_verify *v, const struct k2_data_file *file,
-                          const struct k2_field_ids *ids) {
+                          const struct k2_field_ids *ids, struct k2_verify_rows *rows) {
     struct k2_err err = {0};
     struct k2_buf path = {0};
-    struct finder finder = {v, file->path};
     if (!k2_store_path(v->lake->store, file->path, &path, &err)) {
         k2_verify_broken(v, "%s", err.msg);
         return;
@@ -260,8 +253,10 @@ static void check_parquet(struct k2_verify *v, const struct k2_data_file *file,
     else if (k2_parquet_rows(parquet) != file->record_count)
         k2_verify_broken(v, "%.*s holds %" PRId64 " rows, its manifest says %" PRId64,
                          K2_FMT(file->path), k2_parquet_rows(parquet), file->record_count);
+    if (parquet && rows && !k2_verify_rows_read(rows, parquet, file->path, &err))
+        k2_verify_broken(v, "%s", err.msg);
     k2_parquet_close(parquet);
-    if (!k2_parquet_verify(store, path.ptr, v->schema, ids, add_finding, &finder, &err))
+    if (!k2_parquet_verify(store, path.ptr, v->schema, ids, add_finding, v, &err))
         k2_verify_broken(v, "%.*s cannot be looked at: %s", K2_FMT(file->path), err.msg);
     k2_buf_done(&path);
 }
@@ -277,6 +272,7 @@ void k2_verify_files(struct k2_verify *v) {
         k2_verify_broken(v, "%s", err.msg);
         return;
     }
+    struct k2_verify_rows *rows = k2_verify_rows_new(v);
     for (int i = 0; i < scan.file_count; i++) {
         const struct k2_data_file *file = &scan.files[i];
         v->result->files++;
@@ -285,7 +281,8 @@ void k2_verify_files(struct k2_verify *v) {
             k2_verify_broken(v, "%.*s is live twice", K2_FMT(file->path));
         k2_intern_add(&v->live, file->path);
         if (check_size(v, file->path, file->file_size, "data file"))
-            check_parquet(v, file, ids);
+            check_parquet(v, file, ids, rows);
     }
+    k2_verify_rows_free(rows);
     k2_scan_done(&scan);
 }
