@@ -454,13 +454,6 @@ bool k2_journal_sync(struct k2_journal *j, uint64_t position, uint64_t generatio
 
 /* ---- write ---- */
 
-static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, struct k2_err *err) {
-    if (!j->is_volatile && fdatasync(j->segment_fd))
-        return k2_err_sys(err, "fsync a segment of %s", j->dir);
-    publish_durable(j, generation, position);
-    return open_segment(j, position, true, err);
-}
-
 static bool write_all(struct k2_journal *j, struct iovec *parts, int count, uint64_t position,
                       struct k2_err *err) {
     while (count) {
@@ -479,6 +472,61 @@ static bool write_all(struct k2_journal *j, struct iovec *parts, int count, uint
         }
     }
     return true;
+}
+
+/* A group of empty frames: each says where its log partition goes on, so that the journal knows it
+ * also when every record of that log partition has been trimmed. next[p] < 0: nothing to say. */
+static bool write_marks(struct k2_journal *j, const int64_t *next, int64_t time_us,
+                        struct k2_err *err) {
+    struct k2_control *c = j->control;
+    uint64_t packed = atomic_load(&c->written), position = position_of(packed);
+    struct k2_frame *frames = k2_new_array(struct k2_frame, (size_t)j->partition_count);
+    int count = 0;
+    for (int p = 0; p < j->partition_count; p++)
+        if (next[p] >= 0)
+            frames[count++] = (struct k2_frame){.magic = K2_FRAME_MAGIC,
+                                                .bytes = K2_FRAME_BYTES,
+                                                .version = K2_FRAME_VERSION,
+                                                .log_partition = (uint32_t)p,
+                                                .base_offset = next[p],
+                                                .time_us = time_us,
+                                                .group = position};
+    for (int i = 0; i < count; i++) {
+        frames[i].flags = i == count - 1 ? K2_FRAME_LAST : 0;
+        frames[i].crc = k2_crc32c(0, (const char *)&frames[i] + 8, K2_FRAME_BYTES - 8);
+    }
+    size_t bytes = (size_t)count * K2_FRAME_BYTES;
+    struct iovec all = {frames, bytes};
+    bool ok = !count || write_all(j, &all, 1, position, err);
+    k2_free(frames);
+    if (!ok) {
+        struct k2_err ignored;
+        (void)!cut_at(j, position, &ignored); /* else the next appender cuts it */
+        return false;
+    }
+    for (int p = 0; p < j->partition_count; p++)
+        if (next[p] >= 0)
+            atomic_store(&c->part[p].next, next[p]);
+    atomic_store(&c->written, (packed & ~POSITION_MASK) | (position + bytes));
+    return true;
+}
+
+/* Ends the segment being written and begins the next, which opens with where each log partition
+ * stands. */
+static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, int64_t time_us,
+                 struct k2_err *err) {
+    if (!j->is_volatile && fdatasync(j->segment_fd))
+        return k2_err_sys(err, "fsync a segment of %s", j->dir);
+    publish_durable(j, generation, position);
+    K2_TRY(open_segment(j, position, true, err));
+    int64_t *next = k2_new_array(int64_t, (size_t)j->partition_count);
+    for (int p = 0; p < j->partition_count; p++) {
+        next[p] = atomic_load(&j->control->part[p].next);
+        next[p] = next[p] ? next[p] : -1;
+    }
+    bool ok = write_marks(j, next, time_us, err);
+    k2_free(next);
+    return ok;
 }
 
 /* Offsets are known only under the lock, so headers and checksums are made here. */
@@ -518,7 +566,9 @@ static bool write_locked(struct k2_journal *j, struct k2_group_part *parts, int 
         return k2_err_set(err, K2_LIMIT, "an append of %" PRIu64 " bytes is too large", total);
     if (position > j->segment_base &&
         position - j->segment_base + total > (uint64_t)j->segment_bytes)
-        K2_TRY(roll(j, generation_of(packed), position, err));
+        K2_TRY(roll(j, generation_of(packed), position, time_us, err));
+    packed = atomic_load(&c->written);
+    position = position_of(packed);
     struct iovec *vectors = k2_new_array(struct iovec, (size_t)count);
     seal(j, parts, count, time_us, position, vectors);
     bool ok = write_all(j, vectors, count, position, err);
@@ -545,10 +595,27 @@ bool k2_journal_write(struct k2_journal *journal, struct k2_group_part *parts, i
     return ok;
 }
 
+bool k2_journal_advance(struct k2_journal *journal, int log_partition, int64_t next,
+                        int64_t time_us, struct k2_err *err) {
+    uint64_t packed = 0;
+    K2_TRY(lock(journal, err));
+    bool ok = recover_tail(journal, err);
+    if (ok && next > atomic_load(&journal->control->part[log_partition].next)) {
+        int64_t *all = k2_alloc((size_t)journal->partition_count * sizeof *all);
+        memset(all, 0xff, (size_t)journal->partition_count * sizeof *all);
+        all[log_partition] = next;
+        ok = write_marks(journal, all, time_us, err);
+        k2_free(all);
+    }
+    packed = atomic_load(&journal->control->written);
+    unlock(journal);
+    return ok && k2_journal_sync(journal, position_of(packed), generation_of(packed), err);
+}
+
 bool k2_journal_drop(struct k2_journal *journal, uint64_t position, const int64_t *first,
                      int64_t *ret_bytes, struct k2_err *err) {
-    uint64_t *bases;
-    int count;
+    uint64_t *bases = NULL;
+    int count = 0;
     *ret_bytes = 0;
     K2_TRY(lock(journal, err));
     bool ok = k2_journal_segments(journal, &bases, &count, err);
@@ -558,8 +625,8 @@ bool k2_journal_drop(struct k2_journal *journal, uint64_t position, const int64_
         ok = unlink(path) == 0 || k2_err_sys(err, "remove segment %s", path);
         *ret_bytes += ok ? (int64_t)(bases[i + 1] - bases[i]) : 0;
     }
+    k2_free(bases);
     if (ok) {
-        k2_free(bases);
         for (int p = 0; p < journal->partition_count; p++)
             atomic_store(&journal->control->part[p].first, first[p]);
         atomic_store(&journal->control->start, position);

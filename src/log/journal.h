@@ -13,6 +13,9 @@
  *   record  u32 key bytes, u32 value bytes, key, value; the last is followed by 0-7 bytes of zero,
  * so that every frame begins at a multiple of eight
  *
+ * A frame without records says where its log partition goes on: a new segment opens with one for
+ * each log partition that has had records, so that trimming never makes an offset come again.
+ *
  * Shared state lies in a mapped file all processes see: the written and the durable end, each
  * packed with the journal's generation (16 bits) above the position (48 bits), and the next offset
  * of each log partition. It is a cache of what the segments say: after a reboot, or when it is
@@ -77,6 +80,10 @@ struct k2_group_part {
 bool k2_journal_write(struct k2_journal *journal, struct k2_group_part *parts, int count,
                       int64_t time_us, uint64_t *ret_position, uint64_t *ret_generation,
                       struct k2_err *err) K2_MUST;
+/* The next record of log_partition gets offset next, if that is higher than what it would get:
+ * durable on return. */
+bool k2_journal_advance(struct k2_journal *journal, int log_partition, int64_t next,
+                        int64_t time_us, struct k2_err *err) K2_MUST;
 /* Returns when everything before position is durable; IO when the generation has passed. */
 bool k2_journal_sync(struct k2_journal *journal, uint64_t position, uint64_t generation,
                      struct k2_err *err) K2_MUST;

@@ -91,8 +91,12 @@ bool k2_log_reader_wait(struct k2_log_reader *reader, int timeout_ms, bool *ret_
 
 /* ---- retention ---- */
 /* Drops whole segments whose records all lie below keep[partition] (the lowest offset tables and
- * state still need) and that retention allows to go. */
-bool k2_log_trim(struct k2_log *log, const char *topic, const int64_t *keep, int64_t *ret_bytes,
-                 struct k2_err *err) K2_MUST;
+ * state still need) and that retention has no place for; with is_forced whatever retention says. */
+bool k2_log_trim(struct k2_log *log, const char *topic, const int64_t *keep, bool is_forced,
+                 int64_t *ret_bytes, struct k2_err *err) K2_MUST;
+/* The next record of a log partition gets offset next, if that is higher than what it would get.
+ * For a log that lost its end: offsets that tables know must not name other records. */
+bool k2_log_advance(struct k2_log *log, const char *topic, int log_partition, int64_t next,
+                    struct k2_err *err) K2_MUST;
 
 #endif

@@ -384,13 +384,13 @@ TEST(log_trims_whole_segments_that_nobody_needs) {
         append(&r);
     }
     int64_t keep[4] = {0}, bytes, from[4] = {0};
-    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, &bytes, &err));
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, true, &bytes, &err));
     CHECK(bytes == 0);
     struct k2_log_range before[4], after[4];
     CHECK_OK(k2_log_ranges(r.log, TOPIC, before, &err));
     for (int p = 0; p < 4; p++)
         keep[p] = before[p].end / 2;
-    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, &bytes, &err));
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, true, &bytes, &err));
     CHECK(bytes > 0);
     CHECK_OK(k2_log_ranges(r.log, TOPIC, after, &err));
     int64_t left = 0;
@@ -400,6 +400,123 @@ TEST(log_trims_whole_segments_that_nobody_needs) {
     }
     CHECK(read_all(r.log, 100) == left && left < 6000);
     CHECK(!k2_log_reader_new(r.log, TOPIC, from, &err) && err.code == K2_LIMIT);
+    rig_close(&r);
+}
+
+/* What a reboot does: the mapped state is not trusted any more. */
+static void reboot(struct rig *r) {
+    char path[200];
+    k2_log_free(r->log);
+    snprintf(path, sizeof path, "%s/%s/control", r->url + strlen("embedded:"), TOPIC);
+    CHECK(unlink(path) == 0);
+    r->log = open_log(r);
+}
+
+TEST(log_gives_no_offset_twice_after_a_trim_and_a_reboot) {
+    struct rig r;
+    struct k2_err err = {0};
+    rig_open(&r, false);
+    put(&r, 1, 1); /* the only record its log partition ever sees */
+    append(&r);
+    struct k2_log_range once[4], before[4], after[4];
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, once, &err));
+    int lonely = once[0].end ? 0 : once[1].end ? 1 : once[2].end ? 2 : 3;
+    for (int n = 0, symbol = 2; n < 4000; symbol++) {
+        char key[16];
+        int len = snprintf(key, sizeof key, "SIMX.S%d", symbol);
+        if ((int)k2_key_partition((struct k2_str){key, (size_t)len}, 4) == lonely)
+            continue;
+        for (int i = 0; i < 100; i++, n++)
+            put(&r, symbol, i + 1);
+        append(&r);
+    }
+    int64_t keep[4], bytes;
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, before, &err));
+    for (int p = 0; p < 4; p++)
+        keep[p] = before[p].end;
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, true, &bytes, &err));
+    CHECK(bytes > 0);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, before, &err));
+    CHECK(before[lonely].start == 1 && before[lonely].end == 1);
+    reboot(&r);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, after, &err));
+    for (int p = 0; p < 4; p++)
+        CHECK(after[p].start == before[p].start && after[p].end == before[p].end);
+    put(&r, 1, 2);
+    append(&r);
+    CHECK(r.batch->log_offset[0] == 1 && r.batch->log_partition[0] == lonely);
+    rig_close(&r);
+}
+
+TEST(log_goes_on_where_it_is_told_to) {
+    for (int is_memory = 0; is_memory < 2; is_memory++) {
+        struct rig r;
+        struct k2_err err = {0};
+        struct k2_log_range ranges[4];
+        rig_open(&r, is_memory);
+        put(&r, 1, 1);
+        append(&r);
+        int p = r.batch->log_partition[0];
+        CHECK_OK(k2_log_advance(r.log, TOPIC, p, 50, &err));
+        CHECK_OK(k2_log_advance(r.log, TOPIC, p, 20, &err)); /* never back */
+        if (!is_memory)
+            reboot(&r);
+        CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+        CHECK(ranges[p].start == 0 && ranges[p].end == 50);
+        put(&r, 1, 2);
+        append(&r);
+        CHECK(r.batch->log_offset[0] == 50);
+        int64_t from[4] = {0};
+        struct k2_log_reader *reader = k2_log_reader_new(r.log, TOPIC, from, &err);
+        struct k2_record records[8];
+        int count;
+        CHECK_OK(k2_log_read(reader, records, 8, &count, &err));
+        CHECK(count == 2 && records[0].offset == 0 && records[1].offset == 50);
+        k2_log_reader_free(reader);
+        rig_close(&r);
+    }
+}
+
+TEST(log_retention_goes_by_bytes_and_by_time) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_clock_fake clock;
+    struct k2_log_range ranges[4];
+    int64_t keep[4] = {0}, bytes, size;
+    rig_open(&r, false);
+    k2_log_free(r.log);
+    k2_clock_fake_init(&clock, 1700000000000000000);
+    struct k2_log_opts opts = {.url = r.url,
+                               .partitions = 4,
+                               .segment_bytes = 1 << 16,
+                               .retention_bytes = 4 << 16,
+                               .retention_ms = 60000,
+                               .clock = &clock.clock,
+                               .registry = r.registry};
+    r.log = k2_log_open(&opts, &err);
+    int rounds = 0;
+    for (bool ok = true; ok; rounds++) { /* until the limit refuses, with everything unread */
+        for (int i = 0; i < 100; i++)
+            put(&r, i % 17, rounds * 100 + i + 1);
+        ok = k2_log_append(r.log, TOPIC, r.batch, &err);
+        k2_batch_clear(r.batch);
+        CHECK(ok || (err.code == K2_LIMIT && strstr(err.msg, "log.retention.bytes")));
+        CHECK(rounds < 1000);
+    }
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
+    CHECK(bytes == 0); /* unread records stay */
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+    for (int p = 0; p < 4; p++)
+        keep[p] = ranges[p].end;
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
+    CHECK_OK(k2_log_bytes(r.log, TOPIC, &size, &err));
+    CHECK(bytes > 0 && size > 1 << 16 && size <= opts.retention_bytes);
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
+    CHECK(bytes == 0);
+    clock.ns += 61000000000;
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
+    CHECK_OK(k2_log_bytes(r.log, TOPIC, &size, &err));
+    CHECK(bytes > 0 && size <= 1 << 16); /* the segment being written stays */
     rig_close(&r);
 }
 

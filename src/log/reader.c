@@ -143,7 +143,7 @@ static bool next_frame(struct k2_log_reader *r, bool must_stay, bool *ret_found,
         int64_t from = r->from[frame->log_partition];
         uint64_t at = r->position;
         r->position += frame->bytes;
-        if (from < 0 || frame->base_offset + frame->count <= from)
+        if (from < 0 || !frame->count || frame->base_offset + frame->count <= from)
             continue;
         K2_TRY(k2_segment_frame(j, &r->segment, at, r->limit, true, &frame, err));
         r->frame = frame;
@@ -207,40 +207,81 @@ bool k2_log_reader_wait(struct k2_log_reader *reader, int timeout_ms, bool *ret_
     return true;
 }
 
-/* ---- trim ---- */
+/* ---- retention ---- */
 
-bool k2_log_trim(struct k2_log *log, const char *topic, const int64_t *keep, int64_t *ret_bytes,
-                 struct k2_err *err) {
-    struct k2_topic *t;
+/* Walks the whole segments of a journal from its start, as far as they may go. */
+struct trim {
+    struct k2_log *log;
+    struct k2_journal *journal;
+    const int64_t *keep;
+    bool is_forced;
+    int64_t next[K2_PARTITIONS_MAX]; /* after the segments looked at */
+    int64_t newest_us;               /* log time of the last frame of the segment looked at */
+};
+
+static bool walk_segment(struct trim *t, uint64_t base, uint64_t end, struct k2_err *err) {
+    struct k2_segment segment = {0};
+    const struct k2_frame *frame;
+    bool ok = k2_segment_map(t->journal, &segment, base, err);
+    for (uint64_t at = base; ok && at < end; at += frame->bytes) {
+        ok = k2_segment_frame(t->journal, &segment, at, end, false, &frame, err);
+        if (!ok)
+            break;
+        t->next[frame->log_partition] = frame->base_offset + frame->count;
+        t->newest_us = frame->time_us;
+    }
+    k2_segment_unmap(&segment);
+    return ok;
+}
+
+/* Nothing that somebody still needs goes; of the rest, what retention has no place for. */
+static bool may_go(const struct trim *t, uint64_t segment_end) {
+    const struct k2_log_opts *o = &t->log->opts;
+    for (int p = 0; p < t->journal->partition_count; p++)
+        if (t->next[p] > t->keep[p])
+            return false;
+    if (t->is_forced)
+        return true;
+    int64_t left = (int64_t)(k2_journal_durable(t->journal) - segment_end);
+    int64_t age_ms = (k2_now_ns(o->clock) / 1000 - t->newest_us) / 1000;
+    /* The segment being written counts as full, else every append would wait for a trim. */
+    bool is_over = o->retention_bytes && left + o->segment_bytes > o->retention_bytes;
+    return is_over || (o->retention_ms && age_ms > o->retention_ms);
+}
+
+bool k2_log_trim(struct k2_log *log, const char *topic, const int64_t *keep, bool is_forced,
+                 int64_t *ret_bytes, struct k2_err *err) {
+    struct k2_topic *topic_of;
     uint64_t *bases;
     int count;
     *ret_bytes = 0;
-    K2_TRY(k2_topic_open(log, topic, false, &t, err));
-    struct k2_journal *j = t->journal;
-    int64_t first[K2_PARTITIONS_MAX], next[K2_PARTITIONS_MAX];
+    K2_TRY(k2_topic_open(log, topic, false, &topic_of, err));
+    struct k2_journal *j = topic_of->journal;
+    struct trim t = {.log = log, .journal = j, .keep = keep, .is_forced = is_forced};
+    int64_t first[K2_PARTITIONS_MAX];
     for (int p = 0; p < j->partition_count; p++)
-        first[p] = next[p] = k2_journal_first_offset(j, p);
+        first[p] = t.next[p] = k2_journal_first_offset(j, p);
     K2_TRY(k2_journal_segments(j, &bases, &count, err));
     uint64_t end = k2_journal_durable(j), cut = count ? bases[0] : 0;
-    bool ok = true, may_go = true;
-    for (int i = 0; ok && may_go && i + 1 < count && bases[i + 1] <= end; i++) {
-        struct k2_segment segment = {0};
-        const struct k2_frame *frame;
-        ok = k2_segment_map(j, &segment, bases[i], err);
-        for (uint64_t at = bases[i]; ok && at < bases[i + 1]; at += frame->bytes) {
-            ok = k2_segment_frame(j, &segment, at, bases[i + 1], false, &frame, err);
-            if (!ok)
-                break;
-            next[frame->log_partition] = frame->base_offset + frame->count;
-        }
-        k2_segment_unmap(&segment);
-        for (int p = 0; ok && p < j->partition_count; p++)
-            may_go &= next[p] <= keep[p];
-        if (ok && may_go) {
-            cut = bases[i + 1];
-            memcpy(first, next, (size_t)j->partition_count * sizeof *next);
-        }
+    bool ok = true;
+    for (int i = 0; ok && i + 1 < count && bases[i + 1] <= end; i++) {
+        ok = walk_segment(&t, bases[i], bases[i + 1], err);
+        if (!ok || !may_go(&t, bases[i + 1]))
+            break;
+        cut = bases[i + 1];
+        memcpy(first, t.next, (size_t)j->partition_count * sizeof *first);
     }
+    bool has_cut = count && cut > bases[0];
     k2_free(bases);
-    return ok && (!count || k2_journal_drop(j, cut, first, ret_bytes, err));
+    return ok && (!has_cut || k2_journal_drop(j, cut, first, ret_bytes, err));
+}
+
+bool k2_log_advance(struct k2_log *log, const char *topic, int log_partition, int64_t next,
+                    struct k2_err *err) {
+    struct k2_topic *t;
+    K2_TRY(k2_topic_open(log, topic, false, &t, err));
+    K2_ASSERT(log_partition >= 0 && log_partition < t->journal->partition_count);
+    return k2_journal_advance(t->journal, log_partition, next, k2_now_ns(log->opts.clock) / 1000,
+                              err) ||
+           k2_err_wrap(err, "advance %s/%d", topic, log_partition);
 }
