@@ -47,3 +47,11 @@ const struct k2_schema *k2_topic_schema(struct k2_str topic) {
 uint32_t k2_key_partition(struct k2_str key, uint32_t partition_count) {
     return (k2_murmur2(key.ptr, key.len) & 0x7fffffffu) % partition_count;
 }
+
+void k2_topic_exchange(const char *topic, char ret_exchange[K2_TOPIC_MAX]) {
+    const char *dot = strrchr(topic, '.');
+    size_t n = 0;
+    for (const char *p = dot ? dot + 1 : topic; *p && n + 1 < K2_TOPIC_MAX; p++)
+        ret_exchange[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+    ret_exchange[n] = 0;
+}

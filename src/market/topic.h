@@ -16,6 +16,9 @@ bool k2_topic_name(const struct k2_schema *schema, enum k2_asset_class asset_cla
 /* The kind whose records a topic holds, or NULL when the name does not fit the rule. */
 const struct k2_schema *k2_topic_schema(struct k2_str topic);
 
+/* The exchange a topic is for: the last part of its name, upper case. */
+void k2_topic_exchange(const char *topic, char ret_exchange[K2_TOPIC_MAX]);
+
 /* A number whose day matters: YYYYMMDD * 10^11 + n (contracts 2.3). */
 #define K2_NUMBER_DAY 100000000000ll
 static inline int64_t k2_number_session(int64_t number) {

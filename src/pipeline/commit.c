@@ -198,7 +198,8 @@ static void move_parts(struct making *m, struct k2_section *sections, int *secti
         struct k2_lane_topic *topic = lane->topics[t];
         for (int p = 0; p < topic->info.partition_count; p++) {
             struct k2_part *part = &topic->parts[p];
-            if (part->next == part->committed.next)
+            bool is_same_log = strcmp(part->committed.log_id, topic->info.log_id) == 0;
+            if (part->next == part->committed.next && (is_same_log || !part->is_known))
                 continue;
             struct k2_move *move = &m->moves[m->move_count++];
             *move = (struct k2_move){.topic = topic->info.name,
@@ -207,7 +208,8 @@ static void move_parts(struct making *m, struct k2_section *sections, int *secti
                                      .from = part->committed,
                                      .to = part->committed};
             memcpy(move->to.log_id, topic->info.log_id, sizeof move->to.log_id);
-            memcpy(move->from.log_id, topic->info.log_id, sizeof move->from.log_id);
+            if (!part->is_known)
+                memcpy(move->from.log_id, topic->info.log_id, sizeof move->from.log_id);
             move->to.next = part->next;
             move->to.epoch = part->epoch;
             if (!has_state || !is_state_due(part))
@@ -329,6 +331,7 @@ static void add_counts(struct k2_pipeline_counts *to, const struct k2_pipeline_c
     to->gaps += from->gaps;
     to->fills += from->fills;
     to->rejected_by_validation += from->rejected_by_validation;
+    to->losses += from->losses;
     to->commits++;
 }
 

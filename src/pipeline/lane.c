@@ -43,15 +43,6 @@ static enum k2_numbering numbering_of(const struct k2_lane *lane, struct k2_str 
     return set >= 0 ? (enum k2_numbering)set : venue ? venue->numbering : K2_NUMBERING_RISING;
 }
 
-/* The exchange a topic is for: the last part of its name, upper case. */
-static void topic_exchange(const char *topic, char ret_name[K2_TOPIC_MAX]) {
-    const char *dot = strrchr(topic, '.');
-    size_t n = 0;
-    for (const char *p = dot ? dot + 1 : topic; *p && n + 1 < K2_TOPIC_MAX; p++)
-        ret_name[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
-    ret_name[n] = 0;
-}
-
 static struct k2_lane_topic *new_topic(struct k2_lane *lane, const struct k2_topic_info *info) {
     struct k2_lane_topic *topic = k2_new(struct k2_lane_topic);
     topic->info = *info;
@@ -59,7 +50,7 @@ static struct k2_lane_topic *new_topic(struct k2_lane *lane, const struct k2_top
     snprintf(hex, sizeof hex, "%08x", (unsigned)k2_hash64(info->log_id, strlen(info->log_id)));
     topic->log_code = k2_intern_add(&lane->strings, k2_str_of(hex));
     topic->name_code = k2_intern_add(&lane->strings, k2_str_of(info->name));
-    topic_exchange(info->name, exchange);
+    k2_topic_exchange(info->name, exchange);
     topic->exchange_code = UINT32_MAX;
     topic->venue = k2_venue_find(k2_str_of(exchange));
     topic->numbering = numbering_of(lane, k2_str_of(exchange));
@@ -78,29 +69,21 @@ static bool find_position(struct k2_lane *lane, struct k2_lane_topic *topic, int
     if (!part->is_known) {
         part->committed = (struct k2_position){.next = range->start};
         part->needs_state = true;
-    } else if (strcmp(part->committed.log_id, topic->info.log_id) != 0) {
-        return k2_err_set(err, K2_CONFLICT,
-                          "%s/%d: the table stands in log %s, but this topic's log is %s; the log "
-                          "was made anew, or belongs to another home",
-                          name, p, part->committed.log_id, topic->info.log_id);
-    } else if (part->committed.next > range->end) {
-        return k2_err_set(err, K2_CONFLICT,
-                          "%s/%d: the table stands at offset %lld, but the log ends at %lld; "
-                          "records that were committed are gone from the log",
-                          name, p, (long long)part->committed.next, (long long)range->end);
     }
     part->next = part->committed.next;
     part->epoch = part->committed.epoch + 1;
-    return true;
+    return !part->is_known || k2_loss_find(lane, topic, p, range, err);
 }
 
 /* Loads the section a position names. *ret_from: where reading must begin so that the records
- * between the state's offset and the position bring it up to date. */
-static bool load_section(struct k2_lane *lane, uint32_t index, int p, int64_t log_start,
-                         int64_t *ret_from, struct k2_err *err) {
+ * between the state's offset and the position bring it up to date. Where they are not to be had any
+ * more, and the state does not stand at the position itself, it is made from the tables. */
+static bool load_section(struct k2_lane *lane, uint32_t index, int p,
+                         const struct k2_log_range *range, int64_t *ret_from, struct k2_err *err) {
     struct k2_lane_topic *topic = lane->topics[index];
     struct k2_part *part = &topic->parts[p];
-    *ret_from = part->committed.next;
+    bool is_same_log = strcmp(part->committed.log_id, topic->info.log_id) == 0;
+    *ret_from = part->next;
     if (!part->is_known || lane->schema->kind == K2_DEAD_LETTER)
         return true;
     struct k2_buf object = {0};
@@ -112,8 +95,10 @@ static bool load_section(struct k2_lane *lane, uint32_t index, int p, int64_t lo
               k2_state_read(k2_buf_view(&object), k2_str_of(topic->info.name), p, index,
                             &lane->keys, &lane->strings, &lane->settings, &offset, &why);
     k2_buf_done(&object);
-    if (ok && offset >= log_start && offset <= part->committed.next) {
-        *ret_from = offset;
+    bool has_rest = is_same_log && offset >= range->start && offset < part->committed.next &&
+                    part->committed.next <= range->end;
+    if (ok && (has_rest || offset == part->committed.next)) {
+        *ret_from = has_rest ? offset : part->next;
         return true;
     }
     if (!ok && why.code != K2_NOT_FOUND && why.code != K2_CORRUPT) {
@@ -135,7 +120,7 @@ static bool open_topic(struct k2_lane *lane, uint32_t index, struct k2_err *err)
     bool ok = k2_log_ranges(lane->opts->log, topic->info.name, ranges, err);
     for (int p = 0; ok && p < count; p++)
         ok = find_position(lane, topic, p, &ranges[p], err) &&
-             load_section(lane, index, p, ranges[p].start, &from[p], err);
+             load_section(lane, index, p, &ranges[p], &from[p], err);
     if (ok) {
         k2_log_reader_free(topic->reader);
         topic->reader = k2_log_reader_new(lane->opts->log, topic->info.name, from, err);
@@ -144,7 +129,7 @@ static bool open_topic(struct k2_lane *lane, uint32_t index, struct k2_err *err)
     }
     k2_free(ranges);
     k2_free(from);
-    return ok;
+    return ok && k2_loss_record(lane, topic, err);
 }
 
 static bool is_wanted(const struct k2_lane *lane, const char *name) {
@@ -245,6 +230,15 @@ static void make_buffers(struct k2_lane *lane) {
     lane->order = k2_new_array(uint32_t, lane->window.rows->rows_max);
 }
 
+bool k2_lane_begin(struct k2_lane *lane, struct k2_err *err) {
+    if (!lane->window.rows)
+        make_buffers(lane);
+    if (lane->window.records)
+        return true;
+    lane->window.started_ns = k2_now_ns(lane->opts->clock);
+    return adopt_settings(lane, err);
+}
+
 void k2_lane_done(struct k2_lane *lane) {
     k2_lookup_close(lane);
     for (int i = 0; i < lane->topic_count; i++)
@@ -295,12 +289,7 @@ static bool work_topic(struct k2_lane *lane, uint32_t index, int64_t *moved, str
         if (!topic->record_count)
             return true;
     }
-    if (!lane->window.rows)
-        make_buffers(lane);
-    if (!lane->window.records) {
-        K2_TRY(adopt_settings(lane, err));
-        lane->window.started_ns = k2_now_ns(lane->opts->clock);
-    }
+    K2_TRY(k2_lane_begin(lane, err));
     int taken;
     bool is_full;
     K2_TRY(k2_chain_take(lane, topic, index, topic->records + topic->record_at,

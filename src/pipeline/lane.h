@@ -29,6 +29,13 @@ struct k2_kind_columns {
 };
 extern const struct k2_kind_columns k2_kind_columns[K2_KIND_COUNT];
 
+/* Offsets that cannot be read any more; code NULL: none. */
+struct k2_loss {
+    const char *code; /* LOG_TRUNCATED, LOG_REPLACED, LOG_LOST */
+    int64_t first, last;
+    int64_t missing; /* records the table never got; 0 where nobody can know, or none */
+};
+
 /* One log partition as the lane holds it. */
 struct k2_part {
     bool is_known;                /* the table names it */
@@ -36,7 +43,8 @@ struct k2_part {
     int64_t next;                 /* the next offset to take */
     int64_t epoch;                /* this lane's: the table's + 1 when it was taken */
     int64_t state_records, state_commits;
-    bool needs_state; /* no state object names it yet, or settings changed */
+    bool needs_state;    /* no state object names it yet, or settings changed */
+    struct k2_loss loss; /* found, not yet committed */
 };
 
 struct k2_lane_topic {
@@ -142,6 +150,16 @@ bool k2_lane_reload(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 /* Writes files and state and lands what the window holds; nothing to do when it is empty. CONFLICT:
  * another writer moved the positions (k2_lane_reload). */
 bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+
+/* Before a window's first record: makes the buffers, takes over changed settings. */
+bool k2_lane_begin(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+
+/* loss.c: holds a known position against the log. CONFLICT where the log is another one or ends
+ * before the position, unless opts.accept names the topic. */
+bool k2_loss_find(struct k2_lane *lane, struct k2_lane_topic *topic, int p,
+                  const struct k2_log_range *range, struct k2_err *err) K2_MUST;
+/* Commits what was found, if anything. */
+bool k2_loss_record(struct k2_lane *lane, struct k2_lane_topic *topic, struct k2_err *err) K2_MUST;
 
 /* chain.c: takes records of one topic until they end or the window must be committed first
  * (*ret_is_full); *ret_taken of them are done. */

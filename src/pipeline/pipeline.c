@@ -22,7 +22,7 @@ struct runner {
 
 struct k2_pipeline {
     struct k2_pipeline_opts opts;
-    char *writer, *topics;
+    char *writer, *topics, *accept;
     struct runner runners[LANES];
     pthread_mutex_t lock;
     atomic_bool stop;
@@ -35,6 +35,7 @@ struct k2_pipeline *k2_pipeline_open(const struct k2_pipeline_opts *opts, struct
     p->opts = *opts;
     p->opts.writer = p->writer = k2_strdup(opts->writer ? opts->writer : "k2");
     p->opts.topics = p->topics = opts->topics ? k2_strdup(opts->topics) : NULL;
+    p->opts.accept = p->accept = opts->accept ? k2_strdup(opts->accept) : NULL;
     pthread_mutex_init(&p->lock, NULL);
     for (int i = 0; i < LANES; i++) {
         p->runners[i].pipeline = p;
@@ -42,6 +43,7 @@ struct k2_pipeline *k2_pipeline_open(const struct k2_pipeline_opts *opts, struct
             k2_pipeline_free(p);
             return NULL;
         }
+        p->totals[i] = p->runners[i].lane.totals;
     }
     return p;
 }
@@ -57,6 +59,7 @@ void k2_pipeline_free(struct k2_pipeline *pipeline) {
     pthread_mutex_destroy(&pipeline->lock);
     k2_free(pipeline->writer);
     k2_free(pipeline->topics);
+    k2_free(pipeline->accept);
     k2_free(pipeline);
 }
 
@@ -215,6 +218,7 @@ void k2_pipeline_counts(struct k2_pipeline *pipeline, struct k2_pipeline_counts 
         sum.fills += c->fills;
         sum.commits += c->commits;
         sum.rejected_by_validation += c->rejected_by_validation;
+        sum.losses += c->losses;
     }
     pthread_mutex_unlock(&pipeline->lock);
     *ret_counts = sum;

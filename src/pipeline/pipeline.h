@@ -32,6 +32,7 @@ struct k2_pipeline_opts {
     const char *(*partition)(void *self, const char *table);
     void *settings;
     const char *topics; /* comma-separated names to narrow to; NULL: all that fit */
+    const char *accept; /* a topic whose log is another one now, or shorter: go on with it */
     uint64_t seed;      /* for file names; 0: from the kernel */
 };
 
@@ -39,6 +40,7 @@ struct k2_pipeline_opts {
 struct k2_pipeline_counts {
     int64_t records, rows, duplicates, late, rejected, skipped, gaps, fills, commits;
     int64_t rejected_by_validation; /* rows set aside although they decoded */
+    int64_t losses;                 /* log partitions that had lost records */
 };
 
 struct k2_pipeline;

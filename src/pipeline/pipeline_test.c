@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "lake/table/read.h"
@@ -27,18 +28,23 @@ struct rig {
     struct k2_err err;
 };
 
+static void open_log(struct rig *r, const char *url) {
+    struct k2_err err = {0};
+    struct k2_log_opts log = {.url = url,
+                              .partitions = 4,
+                              .segment_bytes = 1 << 16,
+                              .clock = &r->clock.clock,
+                              .registry = r->registry};
+    r->opts.log = r->log = k2_log_open(&log, &err);
+    CHECK(r->log);
+}
+
 static void rig_open(struct rig *r) {
     struct k2_err err = {0};
     *r = (struct rig){0};
     k2_clock_fake_init(&r->clock, (DAY_US + 3600000000ll) * 1000);
     r->registry = k2_registry_open("memory:", &err);
-    struct k2_log_opts log = {.url = "memory:",
-                              .partitions = 4,
-                              .segment_bytes = 1 << 20,
-                              .clock = &r->clock.clock,
-                              .registry = r->registry};
-    r->log = k2_log_open(&log, &err);
-    CHECK(r->log);
+    open_log(r, "memory:");
     char catalog[128];
     snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", test_dir());
     struct k2_lake_opts lake = {.warehouse = "memory:",
@@ -110,6 +116,7 @@ static void append(struct rig *r) {
 static void open_pipeline(struct rig *r) {
     r->err = (struct k2_err){0};
     k2_pipeline_free(r->pipeline);
+    r->opts.seed++; /* names of files come from it */
     r->pipeline = k2_pipeline_open(&r->opts, &r->err);
     if (!r->pipeline)
         fail_msg("%s", r->err.msg);
@@ -383,5 +390,170 @@ TEST(pipeline_of_two_writers_one_lands) {
     CHECK(!landed && late.code == K2_CONFLICT);
     CHECK(sums_of(&r, K2_TRADE).rows == 500);
     k2_pipeline_free(other);
+    rig_close(&r);
+}
+
+/* ---- a log that lost records (contracts 5.4, 5.5) ---- */
+
+static bool see_gap(void *self, const struct k2_batch *rows) {
+    struct {
+        const char *code;
+        int64_t rows, missing;
+    } *seen = self;
+    for (uint32_t i = 0; i < rows->rows; i++)
+        if (k2_str_is(k2_batch_text(rows, K2_GAP_CODE, i), seen->code)) {
+            seen->rows++;
+            seen->missing += rows->col[K2_GAP_MISSING].i64[i];
+        }
+    return true;
+}
+
+/* Rows of ops.gaps with a code, and what they say is missing. */
+static int64_t gaps_with(struct rig *r, const char *code, int64_t *ret_missing) {
+    struct {
+        const char *code;
+        int64_t rows, missing;
+    } seen = {.code = code};
+    const char *name = "ops.gaps";
+    const struct k2_metadata *metadata = NULL;
+    struct k2_intern strings = {0};
+    struct k2_err err = {0};
+    CHECK_OK(k2_lake_load(r->lake, &name, 1, &metadata, &err));
+    struct k2_read_opts read = {
+        .metadata = metadata, .schema = k2_schema_of(K2_GAP), .columns = ~0u, .strings = &strings};
+    CHECK_OK(k2_table_read(r->lake, &read, see_gap, &seen, &err));
+    k2_metadata_unref(metadata);
+    k2_intern_done(&strings);
+    *ret_missing = seen.missing;
+    return seen.rows;
+}
+
+static void put_many(struct rig *r, int64_t first, int64_t count) {
+    static const char *const symbols[] = {"AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG"};
+    for (int64_t n = first; n < first + count; n++) {
+        for (size_t s = 0; s < K2_COUNT(symbols); s++)
+            put(r, symbols[s], n, 1000);
+        if (r->batch->rows > 500)
+            append(r);
+    }
+    append(r);
+}
+
+static void broken_rule(void *self, bool is_note, const char *table, const char *text) {
+    (void)self;
+    if (!is_note)
+        fail_msg("%s: %s", table, text);
+}
+
+static void verify_trades(struct rig *r) {
+    const char *name = "market_data.trades";
+    const struct k2_metadata *metadata = NULL;
+    struct k2_verify_result result = {0};
+    struct k2_err err = {0};
+    CHECK_OK(k2_lake_load(r->lake, &name, 1, &metadata, &err));
+    CHECK_OK(k2_table_verify(r->lake, metadata, k2_schema_of(K2_TRADE), broken_rule, NULL, &result,
+                             &err));
+    k2_metadata_unref(metadata);
+}
+
+TEST(pipeline_records_what_was_trimmed_unread) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_log_range ranges[4];
+    int64_t keep[4], bytes, missing, lost = 0;
+    rig_open(&r);
+    put_many(&r, 1, 100);
+    open_pipeline(&r);
+    settle(&r);
+    put_many(&r, 101, 500);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+    for (int p = 0; p < 4; p++)
+        keep[p] = ranges[p].end;
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, true, &bytes, &err));
+    k2_pipeline_free(r.pipeline);
+    r.pipeline = NULL;
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+    for (int again = 0; again < 2; again++) {
+        open_pipeline(&r);
+        settle(&r);
+        int64_t found = gaps_with(&r, "LOG_TRUNCATED", &missing);
+        CHECK(found > 0 && found <= 4 && missing > 0);
+        CHECK(again == 0 || missing == lost);
+        lost = missing;
+        CHECK(sums_of(&r, K2_TRADE).rows == 600 * 7 - lost);
+    }
+    CHECK(gaps_with(&r, "SEQUENCE", &missing) > 0 && missing == lost); /* by symbol as well */
+    verify_trades(&r);
+    rig_close(&r);
+}
+
+TEST(pipeline_accepts_another_log_when_told_to) {
+    for (int is_state_lost = 0; is_state_lost < 2; is_state_lost++) {
+        struct rig r;
+        struct k2_err err = {0};
+        int64_t missing;
+        rig_open(&r);
+        put_many(&r, 1, 100);
+        open_pipeline(&r);
+        settle(&r);
+        k2_pipeline_free(r.pipeline);
+        k2_log_free(r.log);
+        open_log(&r, "memory:");
+        put_many(&r, 95, 20); /* six again, the rest goes on */
+        r.pipeline = k2_pipeline_open(&r.opts, &err);
+        CHECK(!r.pipeline && err.code == K2_CONFLICT && strstr(err.msg, "k2 log accept " TOPIC));
+        if (is_state_lost)
+            CHECK_OK(k2_store_list(k2_lake_store(r.lake), "_k2/state", delete_state, &r, &err));
+        r.opts.accept = TOPIC;
+        open_pipeline(&r);
+        struct k2_pipeline_counts counts;
+        k2_pipeline_counts(r.pipeline, &counts);
+        CHECK(counts.losses > 0 && counts.losses <= 4);
+        settle(&r);
+        r.opts.accept = NULL;
+        open_pipeline(&r);
+        settle(&r);
+        CHECK(sums_of(&r, K2_TRADE).rows == 114 * 7);
+        CHECK(gaps_with(&r, "LOG_REPLACED", &missing) == counts.losses && missing == 0);
+        CHECK(gaps_with(&r, "SEQUENCE", &missing) == 0);
+        verify_trades(&r);
+        rig_close(&r);
+    }
+}
+
+TEST(pipeline_goes_on_after_a_log_lost_its_end) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_buf kept = {0};
+    char url[160], segment[300], control[300];
+    int64_t missing;
+    rig_open(&r);
+    k2_log_free(r.log);
+    const char *dir = test_dir();
+    snprintf(url, sizeof url, "embedded:%s/log", dir);
+    snprintf(segment, sizeof segment, "%s/log/" TOPIC "/%020d.seg", dir, 0);
+    snprintf(control, sizeof control, "%s/log/" TOPIC "/control", dir);
+    open_log(&r, url);
+    put_many(&r, 1, 10);
+    CHECK_OK(k2_file_read(segment, 1 << 20, &kept, &err));
+    put_many(&r, 11, 10);
+    open_pipeline(&r);
+    settle(&r);
+    k2_pipeline_free(r.pipeline);
+    k2_log_free(r.log);
+    CHECK_OK(k2_file_replace(segment, k2_buf_view(&kept), &err)); /* an old copy put back */
+    CHECK(unlink(control) == 0);
+    open_log(&r, url);
+    r.pipeline = k2_pipeline_open(&r.opts, &err);
+    CHECK(!r.pipeline && err.code == K2_CONFLICT && strstr(err.msg, "k2 log accept"));
+    r.opts.accept = TOPIC;
+    open_pipeline(&r);
+    put_many(&r, 15, 16); /* the feed resends what it is not sure of */
+    settle(&r);
+    CHECK(sums_of(&r, K2_TRADE).rows == 30 * 7);
+    CHECK(gaps_with(&r, "LOG_LOST", &missing) > 0 && missing == 0);
+    CHECK(gaps_with(&r, "SEQUENCE", &missing) == 0);
+    verify_trades(&r);
+    k2_buf_done(&kept);
     rig_close(&r);
 }

@@ -205,31 +205,51 @@ static int64_t partitions_of(const struct k2_change *change) {
     return count;
 }
 
-/* k2.moved: {topic: {log partition: [from, to]}}, topics in the order of their first move. */
-static struct k2_str moved_text(struct k2_commit *commit, const struct k2_change *change) {
+/* Whether a move goes on in another log (contracts 5.4): its two offsets count different records,
+ * so it is told apart from the others. */
+static bool is_accepted(const struct k2_move *move) {
+    return strcmp(move->from.log_id, move->to.log_id) != 0;
+}
+
+/* k2.moved: {topic: {log partition: [from, to]}}, topics in the order of their first move; and
+ * k2.accepted likewise. NULL text when there is none of them. */
+static struct k2_str moved_text(struct k2_commit *commit, const struct k2_change *change,
+                                bool accepted) {
     struct k2_buf text = {0};
-    k2_buf_byte(&text, '{');
     for (int i = 0; i < change->move_count; i++) {
         const char *topic = change->moves[i].topic;
-        bool is_first = true;
+        bool is_first = is_accepted(&change->moves[i]) == accepted;
         for (int j = 0; j < i; j++)
-            is_first &= strcmp(change->moves[j].topic, topic) != 0;
+            is_first &= strcmp(change->moves[j].topic, topic) != 0 ||
+                        is_accepted(&change->moves[j]) != accepted;
         if (!is_first)
             continue;
-        k2_json_key(&text, topic);
-        k2_buf_byte(&text, '{');
+        k2_buf_byte(&text, text.len ? ',' : '{');
+        k2_buf_printf(&text, "\"%s\":{", topic);
         for (int j = i; j < change->move_count; j++) {
             const struct k2_move *move = &change->moves[j];
-            if (strcmp(move->topic, topic) == 0)
+            if (strcmp(move->topic, topic) == 0 && is_accepted(move) == accepted)
                 k2_buf_printf(&text, "%s\"%d\":[%" PRId64 ",%" PRId64 "]", j > i ? "," : "",
                               move->log_partition, move->from.next, move->to.next);
         }
         k2_buf_byte(&text, '}');
     }
-    k2_buf_byte(&text, '}');
-    struct k2_str kept = k2_arena_str(&commit->arena, k2_buf_view(&text));
+    if (text.len)
+        k2_buf_byte(&text, '}');
+    struct k2_str kept = {0};
+    if (text.len)
+        kept = k2_arena_str(&commit->arena, k2_buf_view(&text));
     k2_buf_done(&text);
     return kept;
+}
+
+static void put_moves(struct summary *s, struct k2_commit *commit, const struct k2_change *change) {
+    struct k2_str moved = moved_text(commit, change, false);
+    struct k2_str accepted = moved_text(commit, change, true);
+    if (moved.ptr)
+        put_text(s, "k2.moved", moved);
+    if (accepted.ptr)
+        put_text(s, "k2.accepted", accepted);
 }
 
 static void fill_summary(struct k2_commit *commit, struct k2_pending *p,
@@ -258,8 +278,7 @@ static void fill_summary(struct k2_commit *commit, struct k2_pending *p,
     put_total(&s, parent, "total-position-deletes", 0);
     put_total(&s, parent, "total-equality-deletes", 0);
     put_text(&s, "engine-name", K2_STR("k2"));
-    if (change->move_count)
-        put_text(&s, "k2.moved", moved_text(commit, change));
+    put_moves(&s, commit, change);
     if (commit->behind_ms)
         put_number(&s, "k2.clock-behind-ms", commit->behind_ms);
     for (int i = 0; i < change->summary_count; i++)

@@ -113,6 +113,7 @@ struct chain {
 };
 struct chains {
     struct k2_verify *v;
+    bool is_other_log; /* looking at k2.accepted: the offsets are those of two logs */
     struct chain *all;
     int count, cap;
 };
@@ -135,7 +136,8 @@ static void follow(struct chains *c, const struct k2_snapshot *s, struct k2_str 
     struct k2_verify *v = c->v;
     int64_t log_partition, from = k2_json_int(k2_json_at(range, 0), -1),
                            to = k2_json_int(k2_json_at(range, 1), -1);
-    if (!k2_str_to_i64(partition_text, &log_partition) || from < 0 || to < from) {
+    bool is_back = to < from && !c->is_other_log;
+    if (!k2_str_to_i64(partition_text, &log_partition) || from < 0 || to < 0 || is_back) {
         k2_verify_broken(v, "snapshot %" PRId64 ": k2.moved of %.*s/%.*s is no range",
                          s->snapshot_id, K2_FMT(topic), K2_FMT(partition_text));
         return;
@@ -152,14 +154,15 @@ static void follow(struct chains *c, const struct k2_snapshot *s, struct k2_str 
     chain->next = to;
 }
 
-static void follow_snapshot(struct chains *c, const struct k2_snapshot *s, struct k2_arena *arena) {
-    struct k2_str text = k2_snapshot_summary(s, "k2.moved");
+static void follow_moves(struct chains *c, const struct k2_snapshot *s, const char *key,
+                         struct k2_arena *arena) {
+    struct k2_str text = k2_snapshot_summary(s, key);
     struct k2_err err = {0};
     if (!text.ptr)
         return;
     K2_AUTO(k2_json_freep) struct k2_json *moved = k2_json_parse(text, &err);
     if (!moved) {
-        k2_verify_broken(c->v, "snapshot %" PRId64 ": k2.moved: %s", s->snapshot_id, err.msg);
+        k2_verify_broken(c->v, "snapshot %" PRId64 ": %s: %s", s->snapshot_id, key, err.msg);
         return;
     }
     void *topics = NULL;
@@ -170,6 +173,13 @@ static void follow_snapshot(struct chains *c, const struct k2_snapshot *s, struc
         while (k2_json_is_object(ranges) && k2_json_next(ranges, &partitions, &partition, &range))
             follow(c, s, topic, partition, range, arena);
     }
+}
+
+static void follow_snapshot(struct chains *c, const struct k2_snapshot *s, struct k2_arena *arena) {
+    c->is_other_log = false;
+    follow_moves(c, s, "k2.moved", arena);
+    c->is_other_log = true;
+    follow_moves(c, s, "k2.accepted", arena);
 }
 
 static bool check_end(void *self, struct k2_str topic, int log_partition,

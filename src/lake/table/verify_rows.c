@@ -5,8 +5,10 @@
  * to 8 KiB of them, a bit over one per row.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "lake/table/verify_impl.h"
 
 enum { CHUNK_BITS = 16, REPORTS_MAX = 20, GROUP_ROWS_MAX = 16 << 20 };
@@ -121,8 +123,14 @@ static const struct claim *claim_of(struct k2_verify_rows *r, uint32_t log, int3
     if (topic.ptr &&
         k2_position_find(r->v->metadata, topic.ptr, log_partition, &claim->is_known, &position,
                          &ignored) &&
-        claim->is_known)
+        claim->is_known) {
+        /* Rows of a log the topic has left have nothing to lie below. */
+        char hex[9];
+        snprintf(hex, sizeof hex, "%08x",
+                 (unsigned)k2_hash64(position.log_id, strlen(position.log_id)));
+        claim->is_known = k2_str_is(k2_intern_str(&r->strings, log), hex);
         claim->next = position.next;
+    }
     k2_buf_done(&key);
     return claim;
 }

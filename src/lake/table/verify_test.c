@@ -43,7 +43,7 @@ static void rig_close(struct rig *rig) {
 
 static void fill(struct rig *rig, struct k2_batch *b, int64_t first_offset) {
     uint32_t asx = k2_intern_add(&rig->strings, K2_STR("ASX"));
-    uint32_t log = k2_intern_add(&rig->strings, K2_STR("0011aabb"));
+    uint32_t log = k2_intern_add(&rig->strings, K2_STR("580c0c3a")); /* of log "l" */
     for (uint32_t i = 0; i < ROWS; i++) {
         for (int c = 0; c < b->schema->column_count; c++) {
             struct k2_vector *v = &b->col[c];
@@ -104,7 +104,7 @@ static void append(struct rig *rig, int64_t offset, int64_t from, int64_t next,
                            .is_first = from == 0,
                            .from = {.log_id = "l", .next = from},
                            .to = {.log_id = "l", .next = next}};
-    struct k2_property set = {K2_STR("k2.log.0011aabb"), K2_STR("topic")};
+    struct k2_property set = {K2_STR("k2.log.580c0c3a"), K2_STR("topic")};
     struct k2_change change = {.base = rig->m,
                                .operation = "append",
                                .add_count = 1,
