@@ -17,7 +17,7 @@ const struct k2_config_row k2_config_rows[] = {
     {"log.partitions", K2_CONFIG_I64, "8", 1, 1024, "partitions",
      .doc = "Log partitions of a new topic; fixed when the topic is made. With Kafka, topics that "
             "have a number of their own keep it unless this is set."},
-    {"log.segment.bytes", K2_CONFIG_SIZE, "256MiB", 64 * MIB, 4 * GIB, "bytes",
+    {"log.segment.bytes", K2_CONFIG_SIZE, "256MiB", MIB, 4 * GIB, "bytes",
      .doc = "Size at which a segment file of the embedded log is sealed and the next one begun."},
     {"log.retention.bytes", K2_CONFIG_SIZE, "0", 0, 1024 * TIB, "bytes",
      .doc = "Committed segments beyond this size per partition may be trimmed; 0 keeps all."},

@@ -181,6 +181,8 @@ enum {
     K2_EVENT_INGESTION,
     K2_EVENT_COLUMNS,
 };
+/* The event type by which a person acknowledges the gap that source names; error is the reason. */
+#define K2_EVENT_GAP_ACK "GAP_ACK"
 enum {
     K2_GAP_ID,
     K2_GAP_EXCHANGE,

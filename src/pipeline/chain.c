@@ -121,7 +121,26 @@ static bool decode(struct k2_lane *lane, struct k2_lane_topic *topic,
     return true;
 }
 
-/* ---- events: they are dead letters already ---- */
+/* ---- events: dead letters as they are, or what a person decided about a gap ---- */
+
+static void take_ack(struct k2_lane *lane, const struct k2_lane_topic *topic,
+                     const struct k2_record *record) {
+    const struct k2_batch *e = lane->events;
+    struct k2_batch *g = lane->window.gap_events;
+    struct k2_str reason = k2_batch_text(e, K2_EVENT_ERROR, 0);
+    uint32_t row = g->rows++;
+    g->col[K2_GAP_EVENT_GAP_ID].span[row] = k2_batch_put(g, k2_batch_text(e, K2_EVENT_SOURCE, 0));
+    g->col[K2_GAP_EVENT_TYPE].u32[row] = k2_intern_add(&lane->strings, K2_STR("ACK"));
+    g->col[K2_GAP_EVENT_FIRST].i64[row] = g->col[K2_GAP_EVENT_LAST].i64[row] = 0;
+    g->col[K2_GAP_EVENT_AT].i64[row] = record->time_us;
+    g->col[K2_GAP_EVENT_REASON].valid[row] = reason.len > 0;
+    g->col[K2_GAP_EVENT_REASON].span[row] = k2_batch_put(g, reason);
+    g->col[K2_GAP_EVENT_LOG_TOPIC].u32[row] = topic->name_code;
+    g->col[K2_GAP_EVENT_LOG_ID].u32[row] = topic->log_code;
+    g->log_partition[row] = record->log_partition;
+    g->log_offset[row] = record->offset;
+    lane->window.counts.acknowledged++;
+}
 
 static bool take_event(struct k2_lane *lane, struct k2_lane_topic *topic,
                        const struct k2_record *record, struct k2_err *err) {
@@ -131,6 +150,10 @@ static bool take_event(struct k2_lane *lane, struct k2_lane_topic *topic,
     K2_TRY(decode(lane, topic, record, e, &code, &text, err));
     if (code) {
         k2_chain_dead(lane, topic, record, "decode", code, k2_str_of(text), (struct k2_str){0});
+        return true;
+    }
+    if (k2_str_is(k2_batch_text(e, K2_EVENT_TYPE, 0), K2_EVENT_GAP_ACK)) {
+        take_ack(lane, topic, record);
         return true;
     }
     uint32_t row = d->rows++;
@@ -293,10 +316,13 @@ static void set_aside(struct k2_lane *lane, const struct step *s, const char *st
     struct k2_window *w = &lane->window;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     char identity[400];
-    int len = snprintf(identity, sizeof identity, "%s.%s.%s.%" PRId64 ":%s",
+    bool is_numbered = lane->schema->kind == K2_TRADE || lane->schema->kind == K2_QUOTE;
+    int len = snprintf(identity, sizeof identity, "%s.%s.%s.%" PRId64 ":%s:%016" PRIx64,
                        k2_intern_str(&lane->strings, s->key->exchange).ptr,
                        k2_intern_str(&lane->strings, s->key->symbol).ptr, lane->schema->name,
-                       c->platform_sequence >= 0 ? k2_row_number(w->rows, c, s->row) : 0, text);
+                       is_numbered ? k2_row_number(w->rows, c, s->row) : 0, code,
+                       is_numbered ? k2_row_content_hash(w->rows, s->row)
+                                   : k2_hash64(s->record->value.ptr, s->record->value.len));
     w->drop[s->row] = 1;
     if (s->is_replay)
         return;
@@ -354,7 +380,7 @@ static void take_numbered(struct k2_lane *lane, const struct step *s) {
     int64_t number = number_row(lane, s->topic, s->key, s->row, &is_source, &is_dense);
     if (number <= 0) {
         set_aside(lane, s, "sequence", "NUMBER_NOT_POSITIVE", "the sequence number is not above 0",
-                  false);
+                  true);
         return;
     }
     enum k2_sequence_event event = k2_sequence_take(s->key, number, is_dense, &gap);
@@ -465,7 +491,7 @@ static bool take_row(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t
     char text[160];
     const char *code = check_place(lane, topic, row, record, s.key, is_new, text);
     if (K2_UNLIKELY(code))
-        set_aside(lane, &s, "place", code, text, false);
+        set_aside(lane, &s, "place", code, text, true);
     else if (K2_UNLIKELY(s.key->held >= 0 && record->offset >= s.key->held))
         w->drop[row] = 1;
     else if (lane->schema->kind == K2_REFERENCE)

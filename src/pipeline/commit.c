@@ -199,7 +199,8 @@ static void move_parts(struct making *m, struct k2_section *sections, int *secti
         for (int p = 0; p < topic->info.partition_count; p++) {
             struct k2_part *part = &topic->parts[p];
             bool is_same_log = strcmp(part->committed.log_id, topic->info.log_id) == 0;
-            if (part->next == part->committed.next && (is_same_log || !part->is_known))
+            bool is_at_rest = part->next == part->committed.next;
+            if (topic->is_stopped || (is_at_rest && (is_same_log || !part->is_known)))
                 continue;
             struct k2_move *move = &m->moves[m->move_count++];
             *move = (struct k2_move){.topic = topic->info.name,
@@ -331,6 +332,7 @@ static void add_counts(struct k2_pipeline_counts *to, const struct k2_pipeline_c
     to->gaps += from->gaps;
     to->fills += from->fills;
     to->rejected_by_validation += from->rejected_by_validation;
+    to->acknowledged += from->acknowledged;
     to->losses += from->losses;
     to->commits++;
 }
@@ -363,10 +365,13 @@ bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) {
         return true;
     struct making *m = k2_new(struct making);
     m->lane = lane;
+    int64_t started = k2_monotonic_ns();
     bool ok = land(m, err);
-    if (ok)
+    if (ok) {
+        k2_measure_commit(lane, k2_monotonic_ns() - started);
         landed(m);
-    else if (err->code == K2_CONFLICT)
+    }
+    if (!ok && err->code == K2_CONFLICT)
         err->retriable = true; /* by reloading: positions and state are read again */
     for (int i = 0; i < m->file_count; i++)
         k2_file_stats_done(&m->stats[i]);

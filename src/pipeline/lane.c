@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/diag.h"
 #include "base/hash.h"
 #include "pipeline/lane.h"
 
@@ -112,16 +113,48 @@ static bool load_section(struct k2_lane *lane, uint32_t index, int p,
            k2_err_wrap(err, "rebuild state of %s/%d from the tables", topic->info.name, p);
 }
 
+/* A topic whose log is not what the table stands in is left alone, and said; the others go on. */
+static void stop_topic(struct k2_lane_topic *topic, const struct k2_err *why) {
+    topic->is_stopped = true;
+    topic->why = *why;
+    topic->record_count = topic->record_at = 0;
+    for (int p = 0; p < topic->info.partition_count; p++) {
+        topic->parts[p].next = topic->parts[p].committed.next;
+        topic->parts[p].loss = (struct k2_loss){0};
+    }
+    k2_warn("pipeline.stopped", "topic=%s error=%s", topic->info.name, K2_Q(why->msg));
+}
+
+static bool hold_against_log(struct k2_lane *lane, struct k2_lane_topic *topic,
+                             const struct k2_log_range *ranges, struct k2_err *err) {
+    struct k2_err why = {0};
+    topic->is_stopped = false;
+    for (int p = 0; p < topic->info.partition_count; p++) {
+        struct k2_err error = {0};
+        if (find_position(lane, topic, p, &ranges[p], &error))
+            continue;
+        if (error.code != K2_CONFLICT) {
+            *err = error;
+            return false;
+        }
+        if (!why.code)
+            why = error;
+    }
+    if (why.code)
+        stop_topic(topic, &why);
+    return true;
+}
+
 static bool open_topic(struct k2_lane *lane, uint32_t index, struct k2_err *err) {
     struct k2_lane_topic *topic = lane->topics[index];
     int count = topic->info.partition_count;
     struct k2_log_range *ranges = k2_new_array(struct k2_log_range, (size_t)count);
     int64_t *from = k2_new_array(int64_t, (size_t)count);
-    bool ok = k2_log_ranges(lane->opts->log, topic->info.name, ranges, err);
-    for (int p = 0; ok && p < count; p++)
-        ok = find_position(lane, topic, p, &ranges[p], err) &&
-             load_section(lane, index, p, &ranges[p], &from[p], err);
-    if (ok) {
+    bool ok = k2_log_ranges(lane->opts->log, topic->info.name, ranges, err) &&
+              hold_against_log(lane, topic, ranges, err);
+    for (int p = 0; ok && !topic->is_stopped && p < count; p++)
+        ok = load_section(lane, index, p, &ranges[p], &from[p], err);
+    if (ok && !topic->is_stopped) {
         k2_log_reader_free(topic->reader);
         topic->reader = k2_log_reader_new(lane->opts->log, topic->info.name, from, err);
         topic->record_count = topic->record_at = 0;
@@ -129,7 +162,14 @@ static bool open_topic(struct k2_lane *lane, uint32_t index, struct k2_err *err)
     }
     k2_free(ranges);
     k2_free(from);
-    return ok && k2_loss_record(lane, topic, err);
+    return ok;
+}
+
+/* What was lost is recorded once every topic is open: its commit holds all positions. */
+static bool open_topics(struct k2_lane *lane, int first, struct k2_err *err) {
+    for (int i = first; i < lane->topic_count; i++)
+        K2_TRY(open_topic(lane, (uint32_t)i, err));
+    return k2_loss_record(lane, err);
 }
 
 static bool is_wanted(const struct k2_lane *lane, const char *name) {
@@ -167,8 +207,32 @@ bool k2_lane_find_topics(struct k2_lane *lane, struct k2_err *err) {
     struct finding f = {lane, 0};
     lane->topics_checked_ns = k2_monotonic_ns();
     K2_TRY(k2_log_topics(lane->opts->log, find_topic, &f, err));
-    for (int i = lane->topic_count - f.found; i < lane->topic_count; i++)
-        K2_TRY(open_topic(lane, (uint32_t)i, err));
+    /* What they have lost goes into a window of its own, where there is room for it. */
+    if (f.found)
+        K2_TRY(k2_lane_commit(lane, err));
+    return open_topics(lane, lane->topic_count - f.found, err);
+}
+
+bool k2_lane_note_ends(struct k2_lane *lane, struct k2_err *err) {
+    for (int t = 0; t < lane->topic_count; t++) {
+        struct k2_lane_topic *topic = lane->topics[t];
+        size_t count = (size_t)topic->info.partition_count;
+        struct k2_log_range *ranges = k2_new_array(struct k2_log_range, count);
+        bool ok = k2_log_ranges(lane->opts->log, topic->info.name, ranges, err);
+        for (size_t p = 0; ok && p < count; p++)
+            topic->parts[p].end = topic->is_stopped ? 0 : ranges[p].end;
+        k2_free(ranges);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool k2_lane_is_past_ends(const struct k2_lane *lane) {
+    for (int t = 0; t < lane->topic_count; t++)
+        for (int p = 0; p < lane->topics[t]->info.partition_count; p++)
+            if (lane->topics[t]->parts[p].next < lane->topics[t]->parts[p].end)
+                return false;
     return true;
 }
 
@@ -266,9 +330,7 @@ bool k2_lane_reload(struct k2_lane *lane, struct k2_err *err) {
     lane->wanted_count = lane->letter_count = 0;
     k2_keys_done(&lane->keys);
     K2_TRY(open_tables(lane, err));
-    for (int i = 0; i < lane->topic_count; i++)
-        K2_TRY(open_topic(lane, (uint32_t)i, err));
-    return true;
+    return open_topics(lane, 0, err);
 }
 
 static bool is_commit_due(struct k2_lane *lane) {
@@ -283,6 +345,8 @@ static bool is_commit_due(struct k2_lane *lane) {
 /* Reads and takes one chunk of a topic. */
 static bool work_topic(struct k2_lane *lane, uint32_t index, int64_t *moved, struct k2_err *err) {
     struct k2_lane_topic *topic = lane->topics[index];
+    if (topic->is_stopped)
+        return true;
     if (topic->record_at == topic->record_count) {
         topic->record_at = topic->record_count = 0;
         K2_TRY(k2_log_read(topic->reader, topic->records, K2_CHUNK, &topic->record_count, err));

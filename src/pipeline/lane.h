@@ -41,6 +41,7 @@ struct k2_part {
     bool is_known;                /* the table names it */
     struct k2_position committed; /* as the table has it */
     int64_t next;                 /* the next offset to take */
+    int64_t end;                  /* durable end when it was last noted */
     int64_t epoch;                /* this lane's: the table's + 1 when it was taken */
     int64_t state_records, state_commits;
     bool needs_state;    /* no state object names it yet, or settings changed */
@@ -62,6 +63,8 @@ struct k2_lane_topic {
     } plans[K2_PLANS_MAX];
     struct k2_record *records; /* read, not yet all taken */
     int record_count, record_at;
+    bool is_stopped; /* its log is not the one the table stands in; why says more */
+    struct k2_err why;
 };
 
 struct k2_file_partition {
@@ -143,6 +146,10 @@ bool k2_lane_init(struct k2_lane *lane, const struct k2_pipeline_opts *opts, enu
 void k2_lane_done(struct k2_lane *lane);
 /* Takes new records and commits when a commit is due. */
 bool k2_lane_work(struct k2_lane *lane, int64_t *ret_moved, struct k2_err *err) K2_MUST;
+/* Notes where each log partition ends now, and says whether the lane has taken everything before
+ * that. */
+bool k2_lane_note_ends(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+bool k2_lane_is_past_ends(const struct k2_lane *lane);
 /* Looks for topics that fit and are new. */
 bool k2_lane_find_topics(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 /* Drops what is buffered and begins again where the table stands. */
@@ -154,12 +161,16 @@ bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 /* Before a window's first record: makes the buffers, takes over changed settings. */
 bool k2_lane_begin(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 
-/* loss.c: holds a known position against the log. CONFLICT where the log is another one or ends
- * before the position, unless opts.accept names the topic. */
+/* loss.c: CONFLICT where the log of a position is not this topic's, or ends before the position;
+ * the message says what to do about it. */
+bool k2_loss_check(const struct k2_topic_info *info, int p, const struct k2_position *position,
+                   const struct k2_log_range *range, struct k2_err *err) K2_MUST;
+/* Holds a known position against the log; what k2_loss_check refuses is taken as a loss when
+ * opts.accept names the topic. */
 bool k2_loss_find(struct k2_lane *lane, struct k2_lane_topic *topic, int p,
                   const struct k2_log_range *range, struct k2_err *err) K2_MUST;
-/* Commits what was found, if anything. */
-bool k2_loss_record(struct k2_lane *lane, struct k2_lane_topic *topic, struct k2_err *err) K2_MUST;
+/* Commits what was found in any topic, if anything. */
+bool k2_loss_record(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 
 /* chain.c: takes records of one topic until they end or the window must be committed first
  * (*ret_is_full); *ret_taken of them are done. */
@@ -180,8 +191,12 @@ bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 uint32_t k2_window_find(struct k2_lane *lane, uint32_t row, int64_t number);
 /* Equal content, as contracts 2.6 lists it. */
 bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j);
+/* A hash of that content, for trades and quotes. */
+uint64_t k2_row_content_hash(const struct k2_batch *batch, uint32_t row);
 /* Closes the files look-ups keep open. */
 void k2_lookup_close(struct k2_lane *lane);
+/* measure.c: what a commit that landed means to the metrics; ns is how long it took. */
+void k2_measure_commit(struct k2_lane *lane, int64_t ns);
 /* window.c: buffers of the size commit.rows asks for; clear keeps them. */
 void k2_window_init(struct k2_lane *lane);
 void k2_window_done(struct k2_window *window);

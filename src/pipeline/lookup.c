@@ -1,6 +1,7 @@
 /* lookup.c -- is the row there already? One pruned scan of the table for a chunk's open questions
  * (contracts 2.7). */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "lake/table/read.h"
 #include "pipeline/lane.h"
 
@@ -27,6 +28,24 @@ bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b
            same_int(a, b, K2_QUOTE_BID_PRICE, i, j) &&
            same_int(a, b, K2_QUOTE_BID_QUANTITY, i, j) &&
            same_int(a, b, K2_QUOTE_ASK_PRICE, i, j) && same_int(a, b, K2_QUOTE_ASK_QUANTITY, i, j);
+}
+
+uint64_t k2_row_content_hash(const struct k2_batch *b, uint32_t row) {
+    static const int trade[] = {K2_TRADE_TIMESTAMP, K2_TRADE_PRICE, K2_TRADE_QUANTITY};
+    static const int quote[] = {K2_QUOTE_TIMESTAMP, K2_QUOTE_BID_PRICE, K2_QUOTE_BID_QUANTITY,
+                                K2_QUOTE_ASK_PRICE, K2_QUOTE_ASK_QUANTITY};
+    bool is_trade = b->schema->kind == K2_TRADE;
+    int64_t values[8] = {0};
+    int count = is_trade ? (int)K2_COUNT(trade) : (int)K2_COUNT(quote);
+    for (int i = 0; i < count; i++)
+        values[i] = b->col[is_trade ? trade[i] : quote[i]].i64[row];
+    values[count++] = b->col[is_trade ? K2_TRADE_NANOS : K2_QUOTE_NANOS].i32[row];
+    if (!is_trade)
+        return k2_hash64(values, sizeof values);
+    struct k2_str id = k2_batch_text(b, K2_TRADE_ID, row);
+    values[count++] = b->col[K2_TRADE_SIDE].u8[row];
+    values[count] = (int64_t)k2_hash64(id.ptr, id.len);
+    return k2_hash64(values, sizeof values);
 }
 
 static uint32_t content_columns(enum k2_kind kind) {

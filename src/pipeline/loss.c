@@ -8,28 +8,38 @@
 #include "base/hash.h"
 #include "pipeline/lane.h"
 
+/* opts.accept holds names, with commas between them. */
 static bool is_accepted(const struct k2_lane *lane, const struct k2_lane_topic *topic) {
-    return lane->opts->accept && strcmp(lane->opts->accept, topic->info.name) == 0;
+    struct k2_str rest = k2_str_of(lane->opts->accept ? lane->opts->accept : "");
+    while (rest.ptr)
+        if (k2_str_is(k2_str_split(rest, ',', &rest), topic->info.name))
+            return true;
+    return false;
+}
+
+bool k2_loss_check(const struct k2_topic_info *info, int p, const struct k2_position *position,
+                   const struct k2_log_range *range, struct k2_err *err) {
+    if (strcmp(position->log_id, info->log_id) != 0)
+        return k2_err_set(err, K2_CONFLICT,
+                          "%s/%d: the table stands in log %s, but this topic's log is %s: the log "
+                          "was made anew, or belongs to another home. To go on with this one and "
+                          "have the loss on record: k2 log accept %s",
+                          info->name, p, position->log_id, info->log_id, info->name);
+    return position->next <= range->end ||
+           k2_err_set(err, K2_CONFLICT,
+                      "%s/%d: the table stands at offset %" PRId64 ", but the log ends at "
+                      "%" PRId64 ": records that were committed are gone from the log. To go "
+                      "on and have the loss on record: k2 log accept %s",
+                      info->name, p, position->next, range->end, info->name);
 }
 
 bool k2_loss_find(struct k2_lane *lane, struct k2_lane_topic *topic, int p,
                   const struct k2_log_range *range, struct k2_err *err) {
     struct k2_part *part = &topic->parts[p];
-    const char *name = topic->info.name;
     const struct k2_position *at = &part->committed;
     bool is_other_log = strcmp(at->log_id, topic->info.log_id) != 0;
-    if (is_other_log && !is_accepted(lane, topic))
-        return k2_err_set(err, K2_CONFLICT,
-                          "%s/%d: the table stands in log %s, but this topic's log is %s: the log "
-                          "was made anew, or belongs to another home. To go on with this one and "
-                          "have the loss on record: k2 log accept %s",
-                          name, p, at->log_id, topic->info.log_id, name);
-    if (!is_other_log && at->next > range->end && !is_accepted(lane, topic))
-        return k2_err_set(err, K2_CONFLICT,
-                          "%s/%d: the table stands at offset %" PRId64 ", but the log ends at "
-                          "%" PRId64 ": records that were committed are gone from the log. To go "
-                          "on and have the loss on record: k2 log accept %s",
-                          name, p, at->next, range->end, name);
+    if (!is_accepted(lane, topic))
+        K2_TRY(k2_loss_check(&topic->info, p, at, range, err));
     if (is_other_log)
         part->loss = (struct k2_loss){"LOG_REPLACED", at->next, at->next, 0};
     else if (at->next > range->end)
@@ -37,9 +47,9 @@ bool k2_loss_find(struct k2_lane *lane, struct k2_lane_topic *topic, int p,
     else if (at->next < range->start)
         part->loss =
             (struct k2_loss){"LOG_TRUNCATED", at->next, range->start - 1, range->start - at->next};
-    if (part->loss.code && !is_other_log && at->next > range->end)
-        K2_TRY(k2_log_advance(lane->opts->log, name, p, at->next, err));
-    if (part->loss.code && (is_other_log || at->next < range->start)) {
+    if (!is_other_log && at->next > range->end)
+        K2_TRY(k2_log_advance(lane->opts->log, topic->info.name, p, at->next, err));
+    if (is_other_log || at->next < range->start) {
         part->next = range->start;
         part->needs_state = true;
     }
@@ -71,13 +81,13 @@ static void add_row(struct k2_lane *lane, const struct k2_lane_topic *topic, int
     g->log_offset[row] = part->loss.first;
 }
 
-bool k2_loss_record(struct k2_lane *lane, struct k2_lane_topic *topic, struct k2_err *err) {
-    int found = 0;
+static bool record_topic(struct k2_lane *lane, const struct k2_lane_topic *topic, int *found,
+                         struct k2_err *err) {
     for (int p = 0; p < topic->info.partition_count; p++) {
         struct k2_part *part = &topic->parts[p];
         if (!part->loss.code)
             continue;
-        if (!found++)
+        if (!(*found)++)
             K2_TRY(k2_lane_begin(lane, err));
         add_row(lane, topic, p);
         lane->window.counts.gaps++;
@@ -86,6 +96,12 @@ bool k2_loss_record(struct k2_lane *lane, struct k2_lane_topic *topic, struct k2
         lane->window.records++;
         part->loss = (struct k2_loss){0};
     }
-    return !found || k2_lane_commit(lane, err) ||
-           k2_err_wrap(err, "record what the log of %s has lost", topic->info.name);
+    return true;
+}
+
+bool k2_loss_record(struct k2_lane *lane, struct k2_err *err) {
+    int found = 0;
+    for (int t = 0; t < lane->topic_count; t++)
+        K2_TRY(record_topic(lane, lane->topics[t], &found, err));
+    return !found || k2_lane_commit(lane, err) || k2_err_wrap(err, "record what the log has lost");
 }

@@ -10,7 +10,7 @@
 enum { LANES = 4 };
 static const enum k2_kind lane_kinds[LANES] = {K2_TRADE, K2_QUOTE, K2_REFERENCE, K2_DEAD_LETTER};
 
-/* A lane with its thread. lock guards totals, committed, error and the targets. */
+/* A lane with its thread. The pipeline's lock guards totals, errors and drain_seen. */
 struct runner {
     struct k2_pipeline *pipeline;
     struct k2_lane lane;
@@ -18,6 +18,7 @@ struct runner {
     bool is_started, is_failed;
     uint64_t drain_seen; /* the drain request this lane has met */
     struct k2_err err;
+    struct k2_err stopped; /* why a topic is left alone; code OK: none is */
 };
 
 struct k2_pipeline {
@@ -29,6 +30,17 @@ struct k2_pipeline {
     atomic_ullong drain_wanted;
     struct k2_pipeline_counts totals[LANES];
 };
+
+static void publish(struct runner *r) {
+    struct k2_pipeline *p = r->pipeline;
+    pthread_mutex_lock(&p->lock);
+    p->totals[r - p->runners] = r->lane.totals;
+    r->stopped = (struct k2_err){0};
+    for (int t = 0; t < r->lane.topic_count; t++)
+        if (r->lane.topics[t]->is_stopped)
+            r->stopped = r->lane.topics[t]->why;
+    pthread_mutex_unlock(&p->lock);
+}
 
 struct k2_pipeline *k2_pipeline_open(const struct k2_pipeline_opts *opts, struct k2_err *err) {
     struct k2_pipeline *p = k2_new(struct k2_pipeline);
@@ -43,7 +55,7 @@ struct k2_pipeline *k2_pipeline_open(const struct k2_pipeline_opts *opts, struct
             k2_pipeline_free(p);
             return NULL;
         }
-        p->totals[i] = p->runners[i].lane.totals;
+        publish(&p->runners[i]);
     }
     return p;
 }
@@ -70,13 +82,6 @@ static bool work(struct k2_lane *lane, int64_t *ret_moved, struct k2_err *err) {
     return err->code == K2_CONFLICT && err->retriable && k2_lane_reload(lane, err);
 }
 
-static void publish(struct runner *r) {
-    struct k2_pipeline *p = r->pipeline;
-    pthread_mutex_lock(&p->lock);
-    p->totals[r - p->runners] = r->lane.totals;
-    pthread_mutex_unlock(&p->lock);
-}
-
 bool k2_pipeline_step(struct k2_pipeline *pipeline, int64_t *ret_moved, struct k2_err *err) {
     *ret_moved = 0;
     for (int i = 0; i < LANES; i++) {
@@ -98,11 +103,12 @@ bool k2_pipeline_flush(struct k2_pipeline *pipeline, struct k2_err *err) {
 
 /* ---- threads ---- */
 
-/* Everything that was durable when the drain was asked for is taken and committed: the lane read to
- * the end after it saw the request, found nothing, and holds nothing. */
+/* Everything that was durable when the drain was asked for is taken and committed; what comes while
+ * that goes on is not waited for, or a feed that never rests would keep it from ending. */
 static bool finish_drain(struct runner *r, uint64_t wanted, struct k2_err *err) {
     K2_TRY(k2_lane_find_topics(&r->lane, err));
-    for (int64_t moved = 1; moved;)
+    K2_TRY(k2_lane_note_ends(&r->lane, err));
+    for (int64_t moved = 1; moved && !k2_lane_is_past_ends(&r->lane);)
         K2_TRY(work(&r->lane, &moved, err));
     K2_TRY(k2_lane_commit(&r->lane, err));
     publish(r);
@@ -117,7 +123,7 @@ static bool cycle(struct runner *r, int *idle, struct k2_err *err) {
     int64_t moved;
     K2_TRY(work(&r->lane, &moved, err));
     uint64_t wanted = atomic_load(&p->drain_wanted);
-    if (!moved && wanted != r->drain_seen)
+    if (wanted != r->drain_seen)
         return finish_drain(r, wanted, err);
     *idle = moved ? 0 : K2_MIN(*idle + 1, 20);
     if (moved)
@@ -146,6 +152,7 @@ void k2_pipeline_start(struct k2_pipeline *pipeline) {
     atomic_store(&pipeline->stop, false);
     for (int i = 0; i < LANES; i++) {
         struct runner *r = &pipeline->runners[i];
+        K2_ASSERT(!r->is_started);
         r->is_started = pthread_create(&r->thread, NULL, run, r) == 0;
         K2_ASSERT(r->is_started);
     }
@@ -159,7 +166,7 @@ static bool lanes_ok(struct k2_pipeline *pipeline, bool *ret_drained, uint64_t w
     pthread_mutex_lock(&pipeline->lock);
     for (int i = 0; i < LANES && ok; i++) {
         struct runner *r = &pipeline->runners[i];
-        *ret_drained &= r->drain_seen == wanted;
+        *ret_drained &= r->drain_seen >= wanted;
         if (r->is_failed) {
             *err = r->err;
             ok = false;
@@ -197,6 +204,16 @@ bool k2_pipeline_stop(struct k2_pipeline *pipeline, struct k2_err *err) {
     return lanes_ok(pipeline, &ignored, 0, err);
 }
 
+bool k2_pipeline_stopped(struct k2_pipeline *pipeline, struct k2_err *err) {
+    bool is_stopped = false;
+    pthread_mutex_lock(&pipeline->lock);
+    for (int i = 0; !is_stopped && i < LANES; i++)
+        if ((is_stopped = pipeline->runners[i].stopped.code != K2_OK))
+            *err = pipeline->runners[i].stopped;
+    pthread_mutex_unlock(&pipeline->lock);
+    return is_stopped;
+}
+
 bool k2_pipeline_failed(struct k2_pipeline *pipeline) {
     struct k2_err ignored;
     bool drained;
@@ -218,6 +235,7 @@ void k2_pipeline_counts(struct k2_pipeline *pipeline, struct k2_pipeline_counts 
         sum.fills += c->fills;
         sum.commits += c->commits;
         sum.rejected_by_validation += c->rejected_by_validation;
+        sum.acknowledged += c->acknowledged;
         sum.losses += c->losses;
     }
     pthread_mutex_unlock(&pipeline->lock);
@@ -242,6 +260,7 @@ const char *k2_pipeline_main_table(struct k2_str topic) {
 struct lag {
     struct k2_lake *lake;
     struct k2_log *log;
+    const char *only;
     k2_lag_fn *each;
     void *self;
     struct k2_err *err;
@@ -251,7 +270,7 @@ struct lag {
 static bool lag_of_topic(void *self, const struct k2_topic_info *info) {
     struct lag *l = self;
     const char *table = k2_pipeline_main_table(k2_str_of(info->name));
-    if (!table)
+    if (!table || (l->only && strcmp(l->only, info->name) != 0))
         return true;
     const struct k2_metadata *metadata = NULL;
     struct k2_log_range *ranges = k2_new_array(struct k2_log_range, (size_t)info->partition_count);
@@ -261,7 +280,8 @@ static bool lag_of_topic(void *self, const struct k2_topic_info *info) {
         bool found = false;
         struct k2_position position;
         if (metadata)
-            l->is_ok = k2_position_find(metadata, info->name, p, &found, &position, l->err);
+            l->is_ok = k2_position_find(metadata, info->name, p, &found, &position, l->err) &&
+                       (!found || k2_loss_check(info, p, &position, &ranges[p], l->err));
         int64_t committed = found ? position.next : ranges[p].start;
         if (l->is_ok)
             l->is_ended = !l->each(l->self, info->name, p, committed, ranges[p].end);
@@ -271,9 +291,9 @@ static bool lag_of_topic(void *self, const struct k2_topic_info *info) {
     return l->is_ok && !l->is_ended;
 }
 
-bool k2_pipeline_lag(struct k2_lake *lake, struct k2_log *log, k2_lag_fn *each, void *self,
-                     struct k2_err *err) {
-    struct lag l = {lake, log, each, self, err, true, false};
+bool k2_pipeline_lag(struct k2_lake *lake, struct k2_log *log, const char *topic, k2_lag_fn *each,
+                     void *self, struct k2_err *err) {
+    struct lag l = {lake, log, topic, each, self, err, true, false};
     K2_TRY(k2_log_topics(log, lag_of_topic, &l, err));
     return l.is_ok;
 }

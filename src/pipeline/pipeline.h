@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/metrics.h"
 #include "lake/table/table.h"
 #include "log/log.h"
 #include "log/registry.h"
@@ -32,20 +33,22 @@ struct k2_pipeline_opts {
     const char *(*partition)(void *self, const char *table);
     void *settings;
     const char *topics; /* comma-separated names to narrow to; NULL: all that fit */
-    const char *accept; /* a topic whose log is another one now, or shorter: go on with it */
-    uint64_t seed;      /* for file names; 0: from the kernel */
+    const char *accept; /* topics, with commas, whose log is another one now, or shorter: go on */
+    struct k2_metrics *metrics; /* borrowed; NULL: nothing is measured */
+    uint64_t seed;              /* for file names; 0: from the kernel */
 };
 
 /* What has been committed since open, over all lanes. */
 struct k2_pipeline_counts {
     int64_t records, rows, duplicates, late, rejected, skipped, gaps, fills, commits;
     int64_t rejected_by_validation; /* rows set aside although they decoded */
+    int64_t acknowledged;           /* gaps, by a person */
     int64_t losses;                 /* log partitions that had lost records */
 };
 
 struct k2_pipeline;
-/* Makes missing tables, loads positions and state. Errors: CONFLICT when a table's position names
- * another log or lies past its end (the message says what to do), CORRUPT, IO. */
+/* Makes missing tables, loads positions and state. A topic whose position names another log or lies
+ * past its end is left alone, see k2_pipeline_stopped. Errors: CORRUPT, IO. */
 struct k2_pipeline *k2_pipeline_open(const struct k2_pipeline_opts *opts,
                                      struct k2_err *err) K2_MUST;
 void k2_pipeline_free(struct k2_pipeline *pipeline);
@@ -69,12 +72,21 @@ void k2_pipeline_counts(struct k2_pipeline *pipeline, struct k2_pipeline_counts 
 /* True when a started lane has failed. Any thread. */
 bool k2_pipeline_failed(struct k2_pipeline *pipeline);
 
-/* The committed position of every log partition against the log: used by `log lag`, and by those
- * who wait for another process's pipeline. Calls each with committed next and durable end. */
+/* True when a topic is left alone because its log is not the one the tables stand in, or lost its
+ * end; err says which, and what to do. Any thread. */
+bool k2_pipeline_stopped(struct k2_pipeline *pipeline, struct k2_err *err) K2_MUST;
+
+/* The committed position of every log partition (of one topic, or all: NULL) against the log, for
+ * `log lag` and those who wait for another process's pipeline. Calls each with committed next and
+ * durable end. CONFLICT when the tables stand in another log or past its end. */
 typedef bool k2_lag_fn(void *self, const char *topic, int log_partition, int64_t committed,
                        int64_t end);
-bool k2_pipeline_lag(struct k2_lake *lake, struct k2_log *log, k2_lag_fn *each, void *self,
-                     struct k2_err *err) K2_MUST;
+bool k2_pipeline_lag(struct k2_lake *lake, struct k2_log *log, const char *topic, k2_lag_fn *each,
+                     void *self, struct k2_err *err) K2_MUST;
+/* Drops whole segments of the log (of one topic, or all: NULL) that neither tables nor their state
+ * need any more and retention has no place for; with is_forced whatever retention says. */
+bool k2_pipeline_trim(struct k2_lake *lake, struct k2_log *log, const char *topic, bool is_forced,
+                      int64_t *ret_bytes, struct k2_err *err) K2_MUST;
 /* The table whose metadata holds a topic's positions: "market_data.trades"; NULL for none. */
 const char *k2_pipeline_main_table(struct k2_str topic);
 

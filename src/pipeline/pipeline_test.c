@@ -116,6 +116,7 @@ static void append(struct rig *r) {
 static void open_pipeline(struct rig *r) {
     r->err = (struct k2_err){0};
     k2_pipeline_free(r->pipeline);
+    r->pipeline = NULL;
     r->opts.seed++; /* names of files come from it */
     r->pipeline = k2_pipeline_open(&r->opts, &r->err);
     if (!r->pipeline)
@@ -497,11 +498,15 @@ TEST(pipeline_accepts_another_log_when_told_to) {
         open_pipeline(&r);
         settle(&r);
         k2_pipeline_free(r.pipeline);
+        r.pipeline = NULL;
         k2_log_free(r.log);
         open_log(&r, "memory:");
         put_many(&r, 95, 20); /* six again, the rest goes on */
-        r.pipeline = k2_pipeline_open(&r.opts, &err);
-        CHECK(!r.pipeline && err.code == K2_CONFLICT && strstr(err.msg, "k2 log accept " TOPIC));
+        open_pipeline(&r);
+        settle(&r);
+        CHECK(k2_pipeline_stopped(r.pipeline, &err) && err.code == K2_CONFLICT);
+        CHECK(strstr(err.msg, "k2 log accept " TOPIC));
+        CHECK(sums_of(&r, K2_TRADE).rows == 100 * 7);
         if (is_state_lost)
             CHECK_OK(k2_store_list(k2_lake_store(r.lake), "_k2/state", delete_state, &r, &err));
         r.opts.accept = TOPIC;
@@ -540,12 +545,14 @@ TEST(pipeline_goes_on_after_a_log_lost_its_end) {
     open_pipeline(&r);
     settle(&r);
     k2_pipeline_free(r.pipeline);
+    r.pipeline = NULL;
     k2_log_free(r.log);
     CHECK_OK(k2_file_replace(segment, k2_buf_view(&kept), &err)); /* an old copy put back */
     CHECK(unlink(control) == 0);
     open_log(&r, url);
-    r.pipeline = k2_pipeline_open(&r.opts, &err);
-    CHECK(!r.pipeline && err.code == K2_CONFLICT && strstr(err.msg, "k2 log accept"));
+    open_pipeline(&r);
+    settle(&r);
+    CHECK(k2_pipeline_stopped(r.pipeline, &err) && strstr(err.msg, "k2 log accept"));
     r.opts.accept = TOPIC;
     open_pipeline(&r);
     put_many(&r, 15, 16); /* the feed resends what it is not sure of */
