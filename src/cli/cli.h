@@ -35,9 +35,17 @@ const char *k2_arg(const struct k2_args *args, const char *name);
 bool k2_arg_i64(const struct k2_args *args, const char *name, int64_t low, int64_t high,
                 int64_t *ret, struct k2_err *err) K2_MUST;
 
+/* What was typed before the command; settings are read with it, once or again. */
+struct k2_globals {
+    const char *home, *config_file;
+    const char *sets[64];
+    int set_count;
+};
+
 /* The home and what lies in it, opened by k2_home_open as far as asked. */
 struct k2_home {
     const char *dir; /* absolute */
+    struct k2_globals globals;
     struct k2_config *config;
     struct k2_lake *lake;
     struct k2_log *log;
@@ -58,12 +66,15 @@ extern const struct k2_command k2_commands[];
 int k2_help(const char *const *words, int count, struct k2_err *err);
 
 enum { K2_HOME_LAKE = 1, K2_HOME_LOG = 2, K2_HOME_MAKE = 4 };
-/* Opens parts of the home. Without K2_HOME_MAKE a home that does not exist is NOT_FOUND, with what
- * to do about it. */
+/* Opens parts of the home that are not open yet. Without K2_HOME_MAKE a home that does not exist is
+ * NOT_FOUND, with what to do about it. */
 bool k2_home_open(struct k2_home *home, int parts, struct k2_err *err) K2_MUST;
 void k2_home_close(struct k2_home *home);
 /* dir/name. Valid until the home is closed. */
 const char *k2_home_path(struct k2_home *home, const char *name);
+/* Reads file, environment and -o again. When they are not in order, the settings stay as they were
+ * and err says why. What was opened stays open with what it was opened with. */
+bool k2_settings_reload(struct k2_home *home, struct k2_err *err) K2_MUST;
 /* Pipeline options from the settings; writer names the command. */
 void k2_home_pipeline_opts(struct k2_home *home, const char *writer, struct k2_pipeline_opts *ret);
 
@@ -100,9 +111,10 @@ k2_run_fn k2_cmd_ingest_csv, k2_cmd_ingest_sim, k2_cmd_ingest_worker;
 k2_run_fn k2_cmd_query, k2_cmd_replay, k2_cmd_verify, k2_cmd_check, k2_cmd_config, k2_cmd_version;
 k2_run_fn k2_cmd_table_list, k2_cmd_table_show, k2_cmd_table_snapshots, k2_cmd_table_files,
     k2_cmd_table_history;
-k2_run_fn k2_cmd_log_list, k2_cmd_log_read, k2_cmd_log_lag;
-k2_run_fn k2_cmd_gaps, k2_cmd_dlq_list, k2_cmd_dlq_show, k2_cmd_instruments_list,
-    k2_cmd_instruments_show;
+k2_run_fn k2_cmd_log_list, k2_cmd_log_read, k2_cmd_log_lag, k2_cmd_log_trim, k2_cmd_log_accept;
+k2_run_fn k2_cmd_serve;
+k2_run_fn k2_cmd_gaps, k2_cmd_gaps_ack, k2_cmd_dlq_list, k2_cmd_dlq_show, k2_cmd_dlq_retry,
+    k2_cmd_instruments_list, k2_cmd_instruments_show;
 k2_run_fn k2_cmd_demo, k2_cmd_bench;
 /* Runs SQL K2 wrote itself and prints it; shared by the ledgers' commands. */
 int k2_run_sql(struct k2_home *home, const char *sql, const char *format, struct k2_err *err);

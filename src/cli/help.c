@@ -58,6 +58,8 @@ static const struct k2_option gaps_options[] = {{"open", NULL, "only gaps that a
                                                 {0}};
 static const struct k2_option ledger_options[] = {
     {"limit", "N", "at most so many rows"}, {"format", "F", "as in k2 query"}, {0}};
+static const struct k2_option ack_options[] = {{"reason", "R", "why, for the record"}, {0}};
+static const struct k2_option retry_options[] = {{"limit", "N", "at most so many"}, {0}};
 static const struct k2_option sql_format[] = {{"format", "F", "as in k2 query"}, {0}};
 static const struct k2_option config_options[] = {
     {"doc", NULL, "print the reference of all settings"},
@@ -79,6 +81,7 @@ const struct k2_command k2_commands[] = {
      sim_options, 0, 0, k2_cmd_ingest_sim},
     {"ingest worker", "[--until-idle]", "the log into tables until stopped", worker_options, 0, 0,
      k2_cmd_ingest_worker},
+    {"serve", "", "run the pipeline until stopped", NULL, 0, 0, k2_cmd_serve},
     {"query", "SQL | -", "SQL over trades, quotes, gaps, dead_letters, instruments, ...",
      query_options, 1, 1, k2_cmd_query},
     {"replay", "TABLE", "trades or quotes in time order, with a digest", replay_options, 1, 1,
@@ -95,11 +98,18 @@ const struct k2_command k2_commands[] = {
     {"log read", "TOPIC", "records of a topic as JSON lines", log_read_options, 1, 1,
      k2_cmd_log_read},
     {"log lag", "", "how far the tables are behind the log", format_only, 0, 0, k2_cmd_log_lag},
+    {"log trim", "[TOPIC]", "drop whole segments that no table needs any more", NULL, 0, 1,
+     k2_cmd_log_trim},
+    {"log accept", "TOPIC...", "go on after the log lost records; the loss is put on record", NULL,
+     1, ANY, k2_cmd_log_accept},
     {"gaps", "[--open] [--symbol S]", "the gap ledger", gaps_options, 0, 0, k2_cmd_gaps},
+    {"gaps ack", "ID [--reason R]", "acknowledge a gap", ack_options, 1, 1, k2_cmd_gaps_ack},
     {"dlq list", "", "dead letters by source, stage and error", ledger_options, 0, 0,
      k2_cmd_dlq_list},
     {"dlq show", "[CODE]", "dead letters one by one, of one error code or all", ledger_options, 0,
      1, k2_cmd_dlq_show},
+    {"dlq retry", "[CODE]", "send dead letters through the checks again", retry_options, 0, 1,
+     k2_cmd_dlq_retry},
     {"instruments list", "", "reference data, newest versions", sql_format, 0, 0,
      k2_cmd_instruments_list},
     {"instruments show", "SYMBOL", "every version of one instrument", sql_format, 1, 1,

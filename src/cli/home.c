@@ -74,9 +74,9 @@ bool k2_home_open(struct k2_home *home, int parts, struct k2_err *err) {
             "there is no K2 home at %s; say which with --home DIR or K2_HOME, or make "
             "one by ingesting (k2 ingest sim)",
             home->dir);
-    if (parts & K2_HOME_LAKE)
+    if ((parts & K2_HOME_LAKE) && !home->lake)
         K2_TRY(open_lake(home, err));
-    if (parts & K2_HOME_LOG)
+    if ((parts & K2_HOME_LOG) && !home->log)
         K2_TRY(open_log(home, err));
     return true;
 }

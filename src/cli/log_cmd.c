@@ -1,11 +1,11 @@
-/* log_cmd.c -- k2 log list | read | lag: the durable log. */
+/* log_cmd.c -- k2 log list | read | lag | trim | accept: the durable log. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/date.h"
 #include "base/json.h"
-#include "cli/cli.h"
+#include "cli/holder.h"
 #include "market/avro.h"
 #include "market/topic.h"
 #include "query/row_json.h"
@@ -67,7 +67,7 @@ int k2_cmd_log_lag(struct k2_home *home, const struct k2_args *args, struct k2_e
     static const bool numbers[] = {false, true, true, true, true};
     struct k2_grid grid = {K2_COUNT(names), names, numbers, {0}, 0};
     if (!k2_home_open(home, K2_HOME_LOG | K2_HOME_LAKE, err) ||
-        !k2_pipeline_lag(home->lake, home->log, add_lag, &grid, err))
+        !k2_pipeline_lag(home->lake, home->log, NULL, add_lag, &grid, err))
         return -1;
     return k2_grid_print(&grid, k2_arg(args, "format"), err) ? K2_EXIT_DONE : -1;
 }
@@ -177,4 +177,44 @@ int k2_cmd_log_read(struct k2_home *home, const struct k2_args *args, struct k2_
     if (!k2_home_open(home, K2_HOME_LOG, err))
         return -1;
     return read_topic(home, args->words[0], args, err) ? K2_EXIT_DONE : -1;
+}
+
+/* ---- trim and accept ---- */
+
+int k2_cmd_log_trim(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    const char *topic = args->count ? args->words[0] : NULL;
+    int64_t bytes = 0;
+    if (!k2_home_open(home, K2_HOME_LOG | K2_HOME_LAKE, err) ||
+        !k2_pipeline_trim(home->lake, home->log, topic, true, &bytes, err))
+        return -1;
+    k2_say("removed %" PRId64 " bytes of whole segments that no table needs any more", bytes);
+    return K2_EXIT_DONE;
+}
+
+int k2_cmd_log_accept(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
+    struct k2_holder holder = {0};
+    struct k2_holder_opts opts = {.name = "log accept"};
+    struct k2_topic_info info;
+    struct k2_buf names = {0};
+    bool ok = k2_home_open(home, K2_HOME_LOG | K2_HOME_LAKE, err);
+    for (int i = 0; ok && i < args->count; i++) {
+        k2_buf_printf(&names, "%s%s", i ? "," : "", args->words[i]);
+        ok = k2_log_topic(home->log, args->words[i], false, &info, err);
+    }
+    opts.accept = k2_buf_cstr(&names);
+    ok = ok && k2_holder_wait(&holder, home, &opts, err);
+    if (ok) {
+        struct k2_pipeline_counts n;
+        k2_pipeline_counts(holder.pipeline, &n);
+        if (n.losses)
+            k2_say("%" PRId64 " log partitions of %s go on; what was lost is on record, see: k2 "
+                   "query \"select * from gaps_found where code like 'LOG%%'\"",
+                   n.losses, opts.accept);
+        else
+            k2_say("the tables and the log of %s agree; there was nothing to accept", opts.accept);
+        ok = k2_pipeline_stop(holder.pipeline, err) && k2_pipeline_flush(holder.pipeline, err);
+    }
+    k2_holder_close(&holder);
+    k2_buf_done(&names);
+    return ok ? K2_EXIT_DONE : -1;
 }

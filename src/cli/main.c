@@ -12,12 +12,6 @@
 extern char **environ;
 atomic_bool k2_stop_asked;
 
-struct globals {
-    const char *home, *config_file;
-    const char *sets[64];
-    int set_count;
-};
-
 static void on_signal(int signal_number) {
     (void)signal_number;
     /* The second one means it: leave at once. The log and the tables bear that at any moment. */
@@ -35,7 +29,7 @@ static void catch_signals(void) {
 }
 
 /* Takes the options before the command; *ret_at is where the command begins. */
-static bool parse_globals(int argc, char **argv, struct globals *g, int *ret_at,
+static bool parse_globals(int argc, char **argv, struct k2_globals *g, int *ret_at,
                           struct k2_err *err) {
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
@@ -64,7 +58,8 @@ static bool parse_globals(int argc, char **argv, struct globals *g, int *ret_at,
     return true;
 }
 
-static bool load_settings(struct k2_home *home, const struct globals *g, struct k2_err *err) {
+static bool load_settings(struct k2_home *home, struct k2_err *err) {
+    const struct k2_globals *g = &home->globals;
     const char *file = g->config_file ? g->config_file : k2_home_path(home, "k2.yaml");
     if (g->config_file || k2_path_exists(file))
         K2_TRY(k2_config_load_file(home->config, file, err));
@@ -78,6 +73,18 @@ static bool load_settings(struct k2_home *home, const struct globals *g, struct 
         K2_TRY(k2_config_set(home->config, name, value.ptr, "-o", err));
     }
     return k2_config_check(home->config, err);
+}
+
+bool k2_settings_reload(struct k2_home *home, struct k2_err *err) {
+    struct k2_config *old = home->config;
+    home->config = k2_config_new();
+    if (load_settings(home, err)) {
+        k2_config_free(old);
+        return true;
+    }
+    k2_config_free(home->config);
+    home->config = old;
+    return false;
 }
 
 /* The longest row of commands whose words stand at argv. *ret_words of them are used. */
@@ -136,7 +143,7 @@ static char *absolute(const char *path) {
 }
 
 static int run(int argc, char **argv, struct k2_home *home, struct k2_err *err) {
-    struct globals g = {.home = getenv("K2_HOME")};
+    struct k2_globals g = {.home = getenv("K2_HOME")};
     int at = 0;
     if (!parse_globals(argc, argv, &g, &at, err))
         return -1;
@@ -156,7 +163,8 @@ static int run(int argc, char **argv, struct k2_home *home, struct k2_err *err) 
     home->dir = absolute(g.home && g.home[0] ? g.home : "k2-data");
     home->config = k2_config_new();
     home->clock = k2_clock_real();
-    if (!load_settings(home, &g, err))
+    home->globals = g;
+    if (!load_settings(home, err))
         return -1;
     struct k2_args args;
     int code = -1;

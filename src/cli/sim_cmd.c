@@ -169,15 +169,10 @@ int k2_cmd_ingest_sim(struct k2_home *home, const struct k2_args *args, struct k
               (!truth_file || k2_file_replace(truth_file, k2_buf_view(&truth.json), err)) &&
               count_aside(home, already.prefix, &aside, err);
     if (ok) {
-        struct k2_pipeline_counts n = {0};
-        if (ingest.pipeline)
-            k2_pipeline_counts(ingest.pipeline, &n);
-        double seconds = (double)(k2_monotonic_ns() - ingest.started_ns) / 1e9;
-        k2_say("ingest sim: made %" PRId64 " trades and %" PRId64 " quotes; committed %" PRId64
-               " rows (%" PRId64 " duplicates dropped, %" PRId64 " set aside, %" PRId64
-               " gaps) in %.2f s, %.0f rows/s",
-               truth.trades, truth.quotes, n.rows, n.duplicates, n.rejected, n.gaps, seconds,
-               (double)n.rows / seconds);
+        char what[128];
+        snprintf(what, sizeof what, "ingest sim: made %" PRId64 " trades and %" PRId64 " quotes",
+                 truth.trades, truth.quotes);
+        k2_ingest_say_done(&ingest, what);
     }
     int64_t planted = truth.bad_records + truth.undecodable;
     k2_buf_done(&truth.json);

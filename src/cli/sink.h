@@ -7,19 +7,18 @@
 #ifndef K2_CLI_SINK_H
 #define K2_CLI_SINK_H
 
-#include "cli/cli.h"
+#include "cli/holder.h"
 #include "feed/feed.h"
-#include "log/lease.h"
 
 enum { K2_TICKETS = 4 };
 
 struct k2_ingest {
     struct k2_home *home;
     const char *name; /* of the command */
-    struct k2_lease *lease;
-    struct k2_pipeline *pipeline; /* NULL while another process holds the lock */
+    struct k2_holder holder;
     struct k2_ticket tickets[K2_TICKETS];
     int ticket_count;
+    struct k2_intern topics; /* appended to; each was held against the tables before */
     int64_t rows, events, started_ns, said_ns;
     int64_t offset_bytes; /* of the files before the one being read */
 };
@@ -30,6 +29,8 @@ bool k2_ingest_open(struct k2_ingest *ingest, struct k2_home *home, const char *
 struct k2_feed_out k2_ingest_out(struct k2_ingest *ingest);
 /* Waits until everything given is durable and committed, by whomever. */
 bool k2_ingest_finish(struct k2_ingest *ingest, struct k2_err *err) K2_MUST;
+/* what, and what has been committed since, in how long. */
+void k2_ingest_say_done(struct k2_ingest *ingest, const char *what);
 /* After a feed failed: when it was stopped because the pipeline had failed, that is the error. */
 void k2_ingest_blame(struct k2_ingest *ingest, struct k2_err *err);
 void k2_ingest_close(struct k2_ingest *ingest);
