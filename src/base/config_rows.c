@@ -20,7 +20,7 @@ const struct k2_config_row k2_config_rows[] = {
     {"log.segment.bytes", K2_CONFIG_SIZE, "256MiB", MIB, 4 * GIB, "bytes",
      .doc = "Size at which a segment file of the embedded log is sealed and the next one begun."},
     {"log.retention.bytes", K2_CONFIG_SIZE, "0", 0, 1024 * TIB, "bytes",
-     .doc = "Committed segments beyond this size per partition may be trimmed; 0 keeps all."},
+     .doc = "Committed segments beyond this size per topic may be trimmed; 0 keeps all."},
     {"log.retention.ms", K2_CONFIG_MS, "0", 0, 100 * YEAR_MS, "ms",
      .doc = "Committed segments older than this may be trimmed; 0 keeps all."},
     {"ack", K2_CONFIG_ENUM, "log", .choices = "log|committed",

@@ -1,5 +1,6 @@
 """Every command line in the README and the user guide is run."""
 import pathlib
+import re
 import shlex
 
 import pytest
@@ -13,7 +14,9 @@ def commands(page):
     for line in (ROOT / page).read_text().splitlines():
         words = line.strip()
         if line.startswith("    k2 ") or line.startswith("    build/k2 "):
-            yield words.split("#")[0].strip()
+            command, _, comment = words.partition("#")
+            says_code = re.search(r"exits (\d)", comment)
+            yield command.strip(), int(says_code.group(1)) if says_code else 0
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +34,8 @@ def test_commands_run(home, page, monkeypatch):
     lines = list(commands(page))
     if page != "README.md" and not lines:
         pytest.skip("no command lines")
-    for line in lines:
-        words = shlex.split(line)[1:]
-        home.run(*words)
+    for line, code in lines:
+        home.run(*shlex.split(line)[1:], code=code)
     assert pathlib.Path(ROOT / page).exists()
 
 
