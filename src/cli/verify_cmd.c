@@ -5,12 +5,14 @@
 #include "base/alloc.h"
 #include "cli/cli.h"
 
+enum { TABLES_MAX = 64 };
+
 struct verifying {
     struct k2_home *home;
-    const char *only; /* a table typed, or NULL */
+    const struct k2_schema *only; /* of the table typed, or NULL */
     struct k2_verify_result result;
-    struct k2_err *err;
-    bool is_ok, is_found;
+    char *names[TABLES_MAX];
+    int count;
 };
 
 static void report(void *self, bool is_note, const char *table, const char *text) {
@@ -35,42 +37,59 @@ static void verify_log(struct verifying *v) {
     *(is_broken ? &v->result.broken : &v->result.notes) += 1;
 }
 
-static bool verify_table(void *self, const char *table, const char *location) {
+static bool name_table(void *self, const char *table, const char *location) {
     struct verifying *v = self;
     (void)location;
     const struct k2_schema *schema = k2_schema_by_table(k2_str_of(table));
-    if (v->only && schema != k2_schema_by_table(k2_str_of(v->only)))
-        return true;
-    if (!schema) {
+    if (!schema && !v->only) {
         report(v, true, table, "is not one of K2's tables; left alone");
-        return true;
+        v->result.notes++;
+    } else if (schema && (!v->only || schema == v->only) && v->count < TABLES_MAX) {
+        v->names[v->count++] = k2_strdup(table);
     }
-    v->is_found = true;
+    return true;
+}
+
+static bool before_table(void *self, const char *table) {
+    (void)self;
     k2_progress("verify %s", table);
-    const struct k2_metadata *metadata = NULL;
-    v->is_ok = k2_lake_load(v->home->lake, &table, 1, &metadata, v->err);
-    if (v->is_ok && metadata)
-        v->is_ok = k2_table_verify(v->home->lake, metadata, schema, report, v, &v->result, v->err);
-    k2_metadata_unref(metadata);
-    return v->is_ok && !atomic_load(&k2_stop_asked);
+    return !atomic_load(&k2_stop_asked);
+}
+
+static bool verify_tables(struct verifying *v, struct k2_err *err) {
+    const struct k2_metadata *tables[TABLES_MAX] = {0};
+    const struct k2_verify_opts opts = {.report = report, .before = before_table, .self = v};
+    bool ok = k2_lake_load(v->home->lake, (const char *const *)v->names, v->count, tables, err);
+    int there = 0;
+    for (int i = 0; ok && i < v->count; i++)
+        if (tables[i])
+            tables[there++] = tables[i];
+    ok = ok && k2_lake_verify(v->home->lake, tables, there, &opts, &v->result, err);
+    for (int i = 0; i < there; i++)
+        k2_metadata_unref(tables[i]);
+    return ok;
 }
 
 int k2_cmd_verify(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
-    struct verifying v = {.home = home, .err = err, .is_ok = true};
-    v.only = args->count ? args->words[0] : NULL;
-    if (v.only && !k2_schema_by_table(k2_str_of(v.only))) {
-        k2_err_set(err, K2_USAGE, "there is no table \"%s\"", v.only);
-        return -1;
+    struct verifying v = {.home = home};
+    if (args->count) {
+        v.only = k2_schema_by_table(k2_str_of(args->words[0]));
+        if (!v.only) {
+            k2_err_set(err, K2_USAGE, "there is no table \"%s\"", args->words[0]);
+            return -1;
+        }
     }
-    if (!k2_home_open(home, K2_HOME_LAKE, err) ||
-        !k2_catalog_list(k2_lake_catalog(home->lake), verify_table, &v, err) || !v.is_ok)
-        return -1;
-    if (v.only && !v.is_found) {
-        k2_err_set(err, K2_NOT_FOUND, "table %s has not been written yet", v.only);
-        return -1;
-    }
-    verify_log(&v);
+    bool ok = k2_home_open(home, K2_HOME_LAKE, err) &&
+              k2_catalog_list(k2_lake_catalog(home->lake), name_table, &v, err);
+    if (ok && v.only && !v.count)
+        ok = k2_err_set(err, K2_NOT_FOUND, "table %s has not been written yet", args->words[0]);
+    ok = ok && verify_tables(&v, err);
+    for (int i = 0; i < v.count; i++)
+        k2_free(v.names[i]);
     k2_progress_end();
+    if (!ok)
+        return -1;
+    verify_log(&v);
     const struct k2_verify_result *r = &v.result;
     k2_out_printf("%s: %" PRId64 " tables, %" PRId64 " snapshots, %" PRId64 " manifests, %" PRId64
                   " files, %" PRId64 " rows; %" PRId64 " broken rules, %" PRId64 " notes\n",

@@ -108,7 +108,7 @@ struct making {
     int file_count;
     struct k2_move *moves;
     int move_count;
-    struct k2_property properties[K2_WINDOW_FILES], summary[16];
+    struct k2_property *properties, summary[16];
     int property_count, summary_count;
     struct k2_change changes[4];
     const struct k2_metadata **owners[4];
@@ -261,7 +261,8 @@ static void add_change(struct making *m, const struct k2_metadata **owner, int f
 /* Which topic a log_id stands for (contracts 6.1). */
 static void name_logs(struct making *m) {
     struct k2_lane *lane = m->lane;
-    for (int t = 0; t < lane->topic_count && m->property_count < K2_WINDOW_FILES; t++) {
+    m->properties = k2_arena_new(&m->arena, struct k2_property, lane->topic_count + 1);
+    for (int t = 0; t < lane->topic_count; t++) {
         struct k2_lane_topic *topic = lane->topics[t];
         struct k2_str code = k2_intern_str(&lane->strings, topic->log_code);
         char *key = k2_arena_printf(&m->arena, "k2.log.%.*s", K2_FMT(code));
@@ -313,6 +314,7 @@ static bool land(struct making *m, struct k2_err *err) {
     add_summary(m, "k2.late", n->late);
     add_summary(m, "k2.rejected", n->rejected);
     add_summary(m, "k2.skipped", n->skipped);
+    add_summary(m, "k2.acknowledged", n->acknowledged);
     add_summary(m, "k2.write-ms", (k2_monotonic_ns() - started) / 1000000);
     name_logs(m);
     add_change(m, &lane->main, 0);

@@ -200,12 +200,23 @@ static const struct k2_metadata *commit(struct k2_lake *lake, const struct k2_me
                            .is_first = number == 0,
                            .from = {.log_id = "0d9c", .next = number * ROWS},
                            .to = {.log_id = "0d9c", .next = (number + 1) * ROWS}};
+    char rows[12];
+    snprintf(rows, sizeof rows, "%d", ROWS);
+    const struct k2_property summary[] = {
+        {K2_STR("k2.rows"), a ? k2_str_of(rows) : K2_STR("0")},
+        {K2_STR("k2.duplicates"), K2_STR("0")},
+        {K2_STR("k2.rejected"), K2_STR("0")},
+        {K2_STR("k2.skipped"), a ? K2_STR("0") : k2_str_of(rows)},
+        {K2_STR("k2.acknowledged"), K2_STR("0")},
+    };
     struct k2_change change = {.base = m,
                                .operation = "append",
                                .add_count = a ? a->count : 0,
                                .add = a ? a->files : NULL,
                                .move_count = 1,
-                               .moves = &move};
+                               .moves = &move,
+                               .summary_count = K2_COUNT(summary),
+                               .summary = summary};
     if (!k2_lake_commit(lake, &change, 1, &err))
         fail("commit");
     k2_metadata_unref(m);
@@ -280,8 +291,8 @@ static bool verify_table(void *self, const char *table, const char *location) {
     struct k2_verify_result result = {0};
     if (!k2_lake_load(self, &table, 1, &m, &err) || !m)
         fail("load");
-    if (!k2_table_verify(self, m, k2_schema_by_table(k2_str_of(table)), print_finding, NULL,
-                         &result, &err))
+    const struct k2_verify_opts opts = {.report = print_finding};
+    if (!k2_lake_verify(self, &m, 1, &opts, &result, &err))
         fail("verify");
     printf("%s %" PRId64 " snapshots %" PRId64 " manifests %" PRId64 " files %" PRId64
            " rows %" PRId64 " broken %" PRId64 " notes\n",

@@ -217,10 +217,18 @@ struct k2_verify_result {
 };
 /* is_note: an observation (orphans), not a broken rule. */
 typedef void k2_verify_fn(void *self, bool is_note, const char *table, const char *text);
-/* Walks one table at the given metadata (all its snapshots; data files of the current one with
- * k2_parquet_verify). */
-bool k2_table_verify(struct k2_lake *lake, const struct k2_metadata *metadata,
-                     const struct k2_schema *schema, k2_verify_fn *report, void *self,
-                     struct k2_verify_result *result, struct k2_err *err) K2_MUST;
+struct k2_verify_opts {
+    k2_verify_fn *report;
+    /* Before a table is looked at; false ends the walk with CANCELLED. May be NULL. */
+    bool (*before)(void *self, const char *table);
+    void *self;
+};
+/* Walks tables, pinned at the given metadata by one catalog read: all their snapshots, and the data
+ * files of the current ones (k2_parquet_verify). With ops.dead_letters among them, every offset the
+ * commits moved past is accounted for by a row or a dead letter. Reports are made on the calling
+ * thread; false only where the walk itself could not go on. */
+bool k2_lake_verify(struct k2_lake *lake, const struct k2_metadata *const *tables, int count,
+                    const struct k2_verify_opts *opts, struct k2_verify_result *result,
+                    struct k2_err *err) K2_MUST;
 
 #endif

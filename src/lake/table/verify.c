@@ -273,25 +273,49 @@ bool k2_verify_orphans(struct k2_verify *v, struct k2_err *err) {
     return ok;
 }
 
-/* ---- one table ---- */
-bool k2_table_verify(struct k2_lake *lake, const struct k2_metadata *metadata,
-                     const struct k2_schema *schema, k2_verify_fn *report, void *self,
-                     struct k2_verify_result *result, struct k2_err *err) {
-    struct k2_verify v = {.lake = lake,
-                          .metadata = metadata,
-                          .schema = schema,
-                          .report = report,
-                          .self = self,
-                          .result = result};
-    result->tables++;
-    k2_verify_metadata(&v);
-    k2_verify_positions(&v);
-    k2_verify_snapshots(&v);
-    k2_verify_files(&v);
-    bool ok =
-        k2_verify_orphans(&v, err) || k2_err_wrap(err, "verify table %s", metadata->identifier.ptr);
-    k2_intern_done(&v.reachable);
-    k2_intern_done(&v.manifests);
-    k2_intern_done(&v.live);
+/* ---- tables ---- */
+
+static bool verify_one(struct k2_verify *v, struct k2_err *err) {
+    v->result->tables++;
+    k2_verify_metadata(v);
+    k2_verify_positions(v);
+    k2_verify_commits(v);
+    k2_verify_snapshots(v);
+    k2_verify_files(v);
+    bool ok = k2_verify_orphans(v, err) ||
+              k2_err_wrap(err, "verify table %s", v->metadata->identifier.ptr);
+    k2_intern_done(&v->reachable);
+    k2_intern_done(&v->manifests);
+    k2_intern_done(&v->live);
+    return ok;
+}
+
+bool k2_lake_verify(struct k2_lake *lake, const struct k2_metadata *const *tables, int count,
+                    const struct k2_verify_opts *opts, struct k2_verify_result *result,
+                    struct k2_err *err) {
+    struct k2_seen *seen = k2_seen_new();
+    struct k2_verify *all = k2_new_array(struct k2_verify, (size_t)count);
+    bool ok = true, has_letters = false;
+    for (int i = 0; ok && i < count; i++) {
+        const struct k2_schema *schema = k2_schema_by_table(tables[i]->identifier);
+        if (opts->before && !opts->before(opts->self, tables[i]->identifier.ptr)) {
+            ok = k2_err_set(err, K2_CANCELLED, "stopped before %s", tables[i]->identifier.ptr);
+            break;
+        }
+        all[i] = (struct k2_verify){.lake = lake,
+                                    .metadata = tables[i],
+                                    .schema = schema,
+                                    .report = opts->report,
+                                    .self = opts->self,
+                                    .result = result,
+                                    .seen = seen};
+        has_letters |= schema && schema->kind == K2_DEAD_LETTER;
+        ok = verify_one(&all[i], err);
+    }
+    /* A position may be a row here and a dead letter there: only both together say all. */
+    for (int i = 0; ok && has_letters && i < count; i++)
+        k2_verify_account(&all[i]);
+    k2_free(all);
+    k2_seen_free(seen);
     return ok;
 }

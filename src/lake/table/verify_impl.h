@@ -5,6 +5,15 @@
 #include "base/intern.h"
 #include "lake/table/table_impl.h"
 
+/* The log positions of rows seen so far, over all tables of one walk. */
+struct k2_seen;
+
+/* What the commits of a main table say became of the offsets they moved past. */
+struct k2_account {
+    bool is_whole; /* from the first commit on, and nobody else has added rows */
+    int64_t moved, rows, duplicates, rejected, skipped, acknowledged;
+};
+
 struct k2_verify {
     struct k2_lake *lake;
     const struct k2_metadata *metadata;
@@ -15,6 +24,8 @@ struct k2_verify {
     struct k2_intern reachable; /* URIs the metadata leads to */
     struct k2_intern manifests; /* those looked at */
     struct k2_intern live;      /* data files of the current snapshot */
+    struct k2_seen *seen;
+    struct k2_account account;
 };
 
 /* Report a broken rule, and an observation. */
@@ -29,7 +40,18 @@ void k2_verify_snapshots(struct k2_verify *v);
 void k2_verify_files(struct k2_verify *v);
 bool k2_verify_orphans(struct k2_verify *v, struct k2_err *err) K2_MUST;
 
-/* The log positions of a main table's rows; NULL for tables whose rows need not have one each. */
+/* verify_account.c: each commit accounts for every offset it moved past; fills v->account. */
+void k2_verify_commits(struct k2_verify *v);
+/* The rows and dead letters seen in all tables are those the commits account for. */
+void k2_verify_account(struct k2_verify *v);
+
+/* The caller frees it. */
+struct k2_seen *k2_seen_new(void);
+void k2_seen_free(struct k2_seen *seen);
+/* How many positions of a log were seen; log_id as rows carry it. */
+int64_t k2_seen_count(struct k2_seen *seen, struct k2_str log_id);
+
+/* The log positions of a table's rows; NULL for tables whose rows need not have one each. */
 struct k2_verify_rows;
 struct k2_verify_rows *k2_verify_rows_new(struct k2_verify *v);
 void k2_verify_rows_free(struct k2_verify_rows *rows);

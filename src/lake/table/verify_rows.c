@@ -1,5 +1,5 @@
-/* verify_rows.c -- every row of a main table has a log position of its own, below the table's
- * (contracts 6.1).
+/* verify_rows.c -- every row of a main table, and every dead letter, has a log position of its own,
+ * below the table's (contracts 6.1).
  *
  * Offsets are dense, so they are kept as bits: a map from (log id, log partition, offset / 65536)
  * to 8 KiB of them, a bit over one per row.
@@ -20,6 +20,20 @@ struct chunk {
     uint64_t *bits;
 };
 
+/* How many positions of a log were seen. */
+struct tally {
+    uint32_t log;
+    int64_t count;
+};
+
+struct k2_seen {
+    struct k2_intern strings;
+    struct chunk *chunks; /* open addressing; bits NULL: free */
+    size_t chunk_count, chunk_cap;
+    struct tally *tallies;
+    int tally_count, tally_cap;
+};
+
 /* Where the table stands in one log partition. */
 struct claim {
     uint32_t log;
@@ -30,22 +44,50 @@ struct claim {
 
 struct k2_verify_rows {
     struct k2_verify *v;
-    struct k2_intern strings;
-    struct chunk *chunks; /* open addressing; bits NULL: free */
-    size_t chunk_count, chunk_cap;
+    struct k2_seen *seen;
     struct claim *claims;
     int claim_count, claim_cap;
     int log_id, log_partition, log_offset; /* columns */
     int64_t reports;
 };
 
+struct k2_seen *k2_seen_new(void) {
+    return k2_new(struct k2_seen);
+}
+
+void k2_seen_free(struct k2_seen *seen) {
+    for (size_t i = 0; i < seen->chunk_cap; i++)
+        k2_free(seen->chunks[i].bits);
+    k2_free(seen->chunks);
+    k2_free(seen->tallies);
+    k2_intern_done(&seen->strings);
+    k2_free(seen);
+}
+
+static struct tally *tally_of(struct k2_seen *seen, uint32_t log) {
+    for (int i = 0; i < seen->tally_count; i++)
+        if (seen->tallies[i].log == log)
+            return &seen->tallies[i];
+    if (seen->tally_count == seen->tally_cap) {
+        seen->tally_cap = seen->tally_cap ? seen->tally_cap * 2 : 32;
+        seen->tallies = k2_realloc(seen->tallies, sizeof *seen->tallies * (size_t)seen->tally_cap);
+    }
+    seen->tallies[seen->tally_count] = (struct tally){log, 0};
+    return &seen->tallies[seen->tally_count++];
+}
+
+int64_t k2_seen_count(struct k2_seen *seen, struct k2_str log_id) {
+    return tally_of(seen, k2_intern_add(&seen->strings, log_id))->count;
+}
+
 struct k2_verify_rows *k2_verify_rows_new(struct k2_verify *v) {
     const struct k2_schema *schema = v->schema;
-    /* Ledgers may have several rows of one record. */
-    if (schema->kind != K2_TRADE && schema->kind != K2_QUOTE && schema->kind != K2_REFERENCE)
+    /* The gap ledgers may have several rows of one record. */
+    if (schema->kind == K2_GAP || schema->kind == K2_GAP_EVENT)
         return NULL;
     struct k2_verify_rows *r = k2_new(struct k2_verify_rows);
     r->v = v;
+    r->seen = v->seen;
     r->log_id = k2_schema_column(schema, K2_STR("log_id"));
     r->log_partition = k2_schema_column(schema, K2_STR("log_partition"));
     r->log_offset = k2_schema_column(schema, K2_STR("log_offset"));
@@ -57,50 +99,47 @@ void k2_verify_rows_free(struct k2_verify_rows *r) {
         return;
     if (r->reports > REPORTS_MAX)
         k2_verify_note(r->v, "%" PRId64 " rows have a wrong log position in all", r->reports);
-    for (size_t i = 0; i < r->chunk_cap; i++)
-        k2_free(r->chunks[i].bits);
-    k2_free(r->chunks);
     k2_free(r->claims);
-    k2_intern_done(&r->strings);
     k2_free(r);
 }
 
-static size_t slot_of(const struct k2_verify_rows *r, uint32_t log, int32_t log_partition,
+static size_t slot_of(const struct k2_seen *seen, uint32_t log, int32_t log_partition,
                       int64_t number) {
     uint64_t hash = (uint64_t)number * 0x9e3779b97f4a7c15u ^ (uint64_t)log << 32 ^
                     (uint64_t)(uint32_t)log_partition * 0xc2b2ae3d27d4eb4fu;
-    size_t slot = (hash ^ hash >> 29) & (r->chunk_cap - 1);
-    while (r->chunks[slot].bits &&
-           (r->chunks[slot].log != log || r->chunks[slot].log_partition != log_partition ||
-            r->chunks[slot].number != number))
-        slot = (slot + 1) & (r->chunk_cap - 1);
+    size_t slot = (hash ^ hash >> 29) & (seen->chunk_cap - 1);
+    while (seen->chunks[slot].bits &&
+           (seen->chunks[slot].log != log || seen->chunks[slot].log_partition != log_partition ||
+            seen->chunks[slot].number != number))
+        slot = (slot + 1) & (seen->chunk_cap - 1);
     return slot;
 }
 
-static void grow(struct k2_verify_rows *r) {
-    struct chunk *old = r->chunks;
-    size_t old_cap = r->chunk_cap;
-    r->chunk_cap = old_cap ? old_cap * 2 : 256;
-    r->chunks = k2_new_array(struct chunk, r->chunk_cap);
+static void grow(struct k2_seen *seen) {
+    struct chunk *old = seen->chunks;
+    size_t old_cap = seen->chunk_cap;
+    seen->chunk_cap = old_cap ? old_cap * 2 : 256;
+    seen->chunks = k2_new_array(struct chunk, seen->chunk_cap);
     for (size_t i = 0; i < old_cap; i++)
         if (old[i].bits)
-            r->chunks[slot_of(r, old[i].log, old[i].log_partition, old[i].number)] = old[i];
+            seen->chunks[slot_of(seen, old[i].log, old[i].log_partition, old[i].number)] = old[i];
     k2_free(old);
 }
 
 /* True when the position was seen before. */
-static bool mark(struct k2_verify_rows *r, uint32_t log, int32_t log_partition, int64_t offset) {
-    if (r->chunk_count * 2 >= r->chunk_cap)
-        grow(r);
-    struct chunk *chunk = &r->chunks[slot_of(r, log, log_partition, offset >> CHUNK_BITS)];
+static bool mark(struct k2_seen *seen, uint32_t log, int32_t log_partition, int64_t offset) {
+    if (seen->chunk_count * 2 >= seen->chunk_cap)
+        grow(seen);
+    struct chunk *chunk = &seen->chunks[slot_of(seen, log, log_partition, offset >> CHUNK_BITS)];
     if (!chunk->bits) {
         *chunk = (struct chunk){log, log_partition, offset >> CHUNK_BITS, NULL};
         chunk->bits = k2_new_array(uint64_t, (1 << CHUNK_BITS) / 64);
-        r->chunk_count++;
+        seen->chunk_count++;
     }
     uint32_t bit = (uint32_t)offset & ((1 << CHUNK_BITS) - 1);
     bool was_set = chunk->bits[bit / 64] >> (bit % 64) & 1;
     chunk->bits[bit / 64] |= 1ull << (bit % 64);
+    tally_of(seen, log)->count += !was_set;
     return was_set;
 }
 
@@ -118,7 +157,7 @@ static const struct claim *claim_of(struct k2_verify_rows *r, uint32_t log, int3
     struct k2_buf key = {0};
     struct k2_err ignored = {0};
     struct k2_position position;
-    k2_buf_printf(&key, "k2.log.%.*s", K2_FMT(k2_intern_str(&r->strings, log)));
+    k2_buf_printf(&key, "k2.log.%.*s", K2_FMT(k2_intern_str(&r->seen->strings, log)));
     struct k2_str topic = k2_metadata_property(r->v->metadata, k2_buf_cstr(&key));
     if (topic.ptr &&
         k2_position_find(r->v->metadata, topic.ptr, log_partition, &claim->is_known, &position,
@@ -128,7 +167,7 @@ static const struct claim *claim_of(struct k2_verify_rows *r, uint32_t log, int3
         char hex[9];
         snprintf(hex, sizeof hex, "%08x",
                  (unsigned)k2_hash64(position.log_id, strlen(position.log_id)));
-        claim->is_known = k2_str_is(k2_intern_str(&r->strings, log), hex);
+        claim->is_known = k2_str_is(k2_intern_str(&r->seen->strings, log), hex);
         claim->next = position.next;
     }
     k2_buf_done(&key);
@@ -144,13 +183,13 @@ static void check_rows(struct k2_verify_rows *r, const struct k2_batch *batch, s
         if (!claim || claim->log != log || claim->log_partition != log_partition)
             claim = claim_of(r, log, log_partition);
         bool is_beyond = claim->is_known && offset >= claim->next;
-        bool is_twice = offset >= 0 && mark(r, log, log_partition, offset);
+        bool is_twice = offset >= 0 && mark(r->seen, log, log_partition, offset);
         if (offset >= 0 && !is_beyond && !is_twice)
             continue;
         if (++r->reports <= REPORTS_MAX)
             k2_verify_broken(
                 r->v, "%.*s: the row of log %.*s, log partition %d, offset %" PRId64 " %s",
-                K2_FMT(path), K2_FMT(k2_intern_str(&r->strings, log)), log_partition, offset,
+                K2_FMT(path), K2_FMT(k2_intern_str(&r->seen->strings, log)), log_partition, offset,
                 is_twice    ? "is there twice"
                 : is_beyond ? "lies beyond the table's position"
                             : "has no valid position");
@@ -165,7 +204,7 @@ bool k2_verify_rows_read(struct k2_verify_rows *r, struct k2_parquet_file *file,
         int64_t rows = k2_parquet_row_group_rows(file, g);
         if (rows < 0 || rows > GROUP_ROWS_MAX)
             return k2_err_set(err, K2_LIMIT, "row group %d has %" PRId64 " rows", g, rows);
-        struct k2_batch *batch = k2_batch_new(r->v->schema, (uint32_t)rows + 1, &r->strings);
+        struct k2_batch *batch = k2_batch_new(r->v->schema, (uint32_t)rows + 1, &r->seen->strings);
         ok = k2_parquet_read(file, g, columns, batch, err);
         if (ok)
             check_rows(r, batch, path);

@@ -105,6 +105,12 @@ static void append(struct rig *rig, int64_t offset, int64_t from, int64_t next,
                            .from = {.log_id = "l", .next = from},
                            .to = {.log_id = "l", .next = next}};
     struct k2_property set = {K2_STR("k2.log.580c0c3a"), K2_STR("topic")};
+    char skipped[24];
+    snprintf(skipped, sizeof skipped, "%lld", (long long)(next - from - ROWS));
+    struct k2_property summary[] = {
+        {K2_STR("k2.rows"), K2_STR("20")},        {K2_STR("k2.duplicates"), K2_STR("0")},
+        {K2_STR("k2.rejected"), K2_STR("0")},     {K2_STR("k2.skipped"), k2_str_of(skipped)},
+        {K2_STR("k2.acknowledged"), K2_STR("0")}, {K2_STR("k2.writer"), K2_STR("test")}};
     struct k2_change change = {.base = rig->m,
                                .operation = "append",
                                .add_count = 1,
@@ -112,7 +118,9 @@ static void append(struct rig *rig, int64_t offset, int64_t from, int64_t next,
                                .move_count = 1,
                                .moves = &move,
                                .set_count = 1,
-                               .set = &set};
+                               .set = &set,
+                               .summary_count = K2_COUNT(summary),
+                               .summary = summary};
     CHECK_OK(k2_lake_commit(rig->lake, &change, 1, &err));
     k2_metadata_unref(rig->m);
     rig->m = change.result;
@@ -130,8 +138,8 @@ static void verify(struct rig *rig, const struct k2_metadata *m) {
     struct k2_err err = {0};
     rig->findings.len = 0;
     rig->result = (struct k2_verify_result){0};
-    CHECK_OK(k2_table_verify(rig->lake, m, k2_schema_of(K2_TRADE), add_finding, &rig->findings,
-                             &rig->result, &err));
+    struct k2_verify_opts opts = {.report = add_finding, .self = &rig->findings};
+    CHECK_OK(k2_lake_verify(rig->lake, &m, 1, &opts, &rig->result, &err));
     k2_buf_cstr(&rig->findings);
 }
 
@@ -238,6 +246,10 @@ TEST(verify_finds_broken_metadata) {
     expect(&rig, "[20,40]", "[22,40]", "offsets are missing");
     expect(&rig, "[20,40]", "[19,40]", "offsets are there twice");
     expect(&rig, "[20,40]", "[40,20]", "is no range");
+    expect(&rig, "\"k2.duplicates\":\"0\"", "\"k2.duplicates\":\"1\"",
+           "moves past 20 offsets and accounts for 21");
+    expect(&rig, "\"k2.rows\":\"20\"", "\"k2.rows\":\"19\"", "adds 20 rows, k2.rows is 19");
+    expect(&rig, "\"k2.skipped\"", "\"k9.skipped\"", "without its counts");
     expect(&rig, "\\\"next\\\":60", "\\\"next\\\":61",
            "the last snapshot that moved it ended at 60");
     expect(&rig, "\"last-sequence-number\":3", "\"last-sequence-number\":2", "above the table's 2");
