@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/cli.h"
-#include "query/query.h"
+#include "cli/query_run.h"
 
 /* Ctrl-C reaches the engine through a thread of its own: a signal handler may not call it. */
 struct canceller {
@@ -42,9 +41,10 @@ static bool write_out(void *self, const void *bytes, size_t len, struct k2_err *
     return k2_out_flush(err);
 }
 
-static bool run(struct k2_home *home, struct k2_str sql, const char *as_of,
-                const struct k2_query_limits *limits, enum k2_format format, struct output *output,
-                struct k2_query_result *ret, struct k2_err *err) {
+bool k2_query_stream(struct k2_home *home, struct k2_str sql, const char *as_of,
+                     const struct k2_query_limits *limits, enum k2_format format, int fd,
+                     struct k2_query_result *ret, struct k2_err *err) {
+    struct output output = {fd};
     struct k2_query_opts opts = {.lake = home->lake,
                                  .as_of = as_of,
                                  .limits = *limits,
@@ -53,7 +53,7 @@ static bool run(struct k2_home *home, struct k2_str sql, const char *as_of,
     if (!c.query)
         return false;
     bool is_watched = pthread_create(&c.thread, NULL, watch, &c) == 0;
-    bool ok = k2_query_run(c.query, sql, format, write_out, output, ret, err);
+    bool ok = k2_query_run(c.query, sql, format, write_out, &output, ret, err);
     atomic_store(&c.is_done, true);
     if (is_watched)
         pthread_join(c.thread, NULL);
@@ -111,21 +111,25 @@ int k2_cmd_query(struct k2_home *home, const struct k2_args *args, struct k2_err
     }
     struct k2_query_limits limits;
     struct k2_query_result result = {0};
-    struct output output = {-1};
+    int fd = -1;
     struct k2_buf sql = {0};
+    const char *as_of = k2_arg(args, "as-of"), *text = args->count ? args->words[0] : "-";
     bool ok = limits_of(home, args, &limits, err);
-    if (ok && strcmp(args->words[0], "-") == 0)
+    if (!args->count && !path && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        return ok && k2_home_open(home, K2_HOME_LAKE, err)
+                   ? k2_query_prompt(home, as_of, &limits, format, err)
+                   : -1;
+    if (ok && strcmp(text, "-") == 0)
         ok = read_stdin(&sql, err);
     else
-        k2_buf_text(&sql, args->words[0]);
+        k2_buf_text(&sql, text);
     ok = ok && k2_home_open(home, K2_HOME_LAKE, err);
     if (ok && path) {
-        output.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        ok = output.fd >= 0 || k2_err_sys(err, "create %s", path);
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        ok = fd >= 0 || k2_err_sys(err, "create %s", path);
     }
-    ok = ok && run(home, k2_buf_view(&sql), k2_arg(args, "as-of"), &limits, format, &output,
-                   &result, err);
-    if (output.fd >= 0 && close(output.fd) && ok)
+    ok = ok && k2_query_stream(home, k2_buf_view(&sql), as_of, &limits, format, fd, &result, err);
+    if (fd >= 0 && close(fd) && ok)
         ok = k2_err_sys(err, "write %s", path);
     if (!ok && path)
         unlink(path);
@@ -139,7 +143,6 @@ int k2_run_sql(struct k2_home *home, const char *sql, const char *format, struct
     enum k2_format form = K2_FORMAT_TABLE;
     struct k2_query_limits limits;
     struct k2_query_result result;
-    struct output output = {-1};
     if (format && !k2_format_parse(k2_str_of(format), &form)) {
         k2_err_set(err, K2_USAGE, "--format %s: use table, csv, json, ndjson, parquet or arrow",
                    format);
@@ -147,6 +150,6 @@ int k2_run_sql(struct k2_home *home, const char *sql, const char *format, struct
     }
     bool ok = limits_of(home, NULL, &limits, err) &&
               (home->lake || k2_home_open(home, K2_HOME_LAKE, err)) &&
-              run(home, k2_str_of(sql), NULL, &limits, form, &output, &result, err);
+              k2_query_stream(home, k2_str_of(sql), NULL, &limits, form, -1, &result, err);
     return ok ? K2_EXIT_DONE : -1;
 }
