@@ -123,6 +123,9 @@ int k2_cmd_query(struct k2_home *home, const struct k2_args *args, struct k2_err
         ok = read_stdin(&sql, err);
     else
         k2_buf_text(&sql, text);
+    if (ok && !k2_str_trim(k2_buf_view(&sql)).len)
+        ok = k2_err_set(err, K2_USAGE,
+                        "no SQL was given; try: k2 query \"select * from trades limit 10\"");
     ok = ok && k2_home_open(home, K2_HOME_LAKE, err);
     if (ok && path) {
         fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -25,7 +25,7 @@ def line(n, price=b"1.5", symbol=b"AAA"):
     (["ingest", "csv", "x.csv", "--layout", "nope"], 2, "k2-trades"),
     (["ingest", "csv", "x.csv", "--layot", "k2-trades"], 2, "--layout"),
     (["ingest", "sim", "--rows", "many"], 2, "--rows"),
-    (["query"], 2, "usage"),
+    (["query"], 2, "no SQL was given"),
     (["query", "select 1", "--format", "xml"], 2, "ndjson"),
     (["table", "show", "tardes"], 2, "trades"),
     (["replay", "gaps"], 2, "quotes"),
