@@ -1,8 +1,10 @@
-/* parquet_bench.c -- 2 M trades as a day of three venues makes them, in arrival order with the
- * order by symbol and time beside it: how fast they are written and read, and how large they are.
+/* parquet_bench_tool.c -- realistic trades, written and read: how fast, and how large they are.
+ *
+ * usage: parquet_bench_tool [ROWS [SORTED [ROUNDS]]]. The trades are those a day of three venues
+ * makes, in arrival order; SORTED 1 (the default) hands the order by symbol and time beside them, 2
+ * copies them into that order first, 0 writes them as they came. Times are CPU time, the best of
+ * ROUNDS.
  */
-#include "interop/parquet_bench.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,61 +220,65 @@ static void print_columns(const struct k2_batch *batch, const struct k2_file_sta
     }
 }
 
-int parquet_bench(int argc, char **argv) {
-    int64_t rows = 2000000, sorted = 1, rounds = 5;
-    if ((argc > 0 && !k2_str_to_i64(k2_str_of(argv[0]), &rows)) ||
-        (argc > 1 && !k2_str_to_i64(k2_str_of(argv[1]), &sorted)) ||
-        (argc > 2 && !k2_str_to_i64(k2_str_of(argv[2]), &rounds)) || rows < 1 || rows > 50000000)
-        return 2;
-    struct k2_intern strings = {0};
-    struct k2_err err;
-    struct k2_store *store = k2_store_open("memory:", &err);
-    struct k2_batch *batch = make_trades((uint32_t)rows, &strings);
-    uint32_t *order = sorted ? order_of(batch) : NULL;
-    if (sorted == 2) {
-        struct k2_batch *again = k2_batch_new(batch->schema, batch->rows, &strings);
-        for (uint32_t i = 0; i < batch->rows; i++)
-            k2_batch_copy_row(again, batch, order[i]);
-        k2_batch_free(batch);
-        batch = again;
-        k2_free(order);
-        order = NULL;
-    }
-    struct k2_parquet_opts opts = k2_parquet_defaults();
-    struct k2_batch *into = k2_batch_new(batch->schema, opts.row_group_rows, &strings);
-    struct k2_file_stats stats = {0};
-    opts.is_sorted = sorted;
-    opts.has_bloom = true;
+struct bench {
+    struct k2_store *store;
+    struct k2_batch *batch, *into;
+    const uint32_t *order;
+    struct k2_parquet_opts opts;
+    struct k2_file_stats stats;
+};
+
+static bool run(struct bench *b, int64_t rounds, struct k2_err *err) {
     int64_t write_ns = INT64_MAX, read_ns = INT64_MAX;
-    bool ok = true;
-    for (int i = 0; ok && i < rounds; i++) {
-        k2_file_stats_done(&stats);
+    double rows = b->batch->rows;
+    for (int64_t i = 0; i < rounds; i++) {
+        k2_file_stats_done(&b->stats);
         int64_t start = k2_cpu_ns();
-        ok = write_all(store, batch, order, &opts, &stats, &err);
+        K2_TRY(write_all(b->store, b->batch, b->order, &b->opts, &b->stats, err));
         write_ns = K2_MIN(write_ns, k2_cpu_ns() - start);
-    }
-    for (int i = 0; ok && i < rounds; i++) {
-        int64_t start = k2_cpu_ns();
-        ok = read_all(store, into, ~0u, &err);
+        start = k2_cpu_ns();
+        K2_TRY(read_all(b->store, b->into, ~0u, err));
         read_ns = K2_MIN(read_ns, k2_cpu_ns() - start);
     }
-    if (ok) {
-        printf("rows %lld sorted %d\nwrite %.2f M rows/CPU-s (%.1f ns/row)\nread %.2f M "
-               "rows/CPU-s (%.1f ns/row)\nsize %.3f B/row\n",
-               (long long)rows, (int)sorted, (double)rows / (double)write_ns * 1e3,
-               (double)write_ns / (double)rows, (double)rows / (double)read_ns * 1e3,
-               (double)read_ns / (double)rows, (double)stats.bytes / (double)rows);
-        print_columns(batch, &stats, store, into);
-    } else {
-        if (getenv("WNS"))
-            printf("write ns/row %.1f\n", (double)write_ns / rows);
-        fprintf(stderr, "parquet_tool: %s\n", err.msg);
+    printf("write %.2f M rows/CPU-s (%.1f ns/row)\nread %.2f M rows/CPU-s (%.1f ns/row)\n"
+           "size %.3f B/row\n",
+           rows / (double)write_ns * 1e3, (double)write_ns / rows, rows / (double)read_ns * 1e3,
+           (double)read_ns / rows, (double)b->stats.bytes / rows);
+    print_columns(b->batch, &b->stats, b->store, b->into);
+    return true;
+}
+
+int main(int argc, char **argv) {
+    int64_t rows = 2000000, sorted = 1, rounds = 5;
+    if ((argc > 1 && !k2_str_to_i64(k2_str_of(argv[1]), &rows)) ||
+        (argc > 2 && !k2_str_to_i64(k2_str_of(argv[2]), &sorted)) ||
+        (argc > 3 && !k2_str_to_i64(k2_str_of(argv[3]), &rounds)) || rows < 1 || rows > 50000000)
+        return 2;
+    struct k2_intern strings = {0};
+    struct k2_err err = {0};
+    struct bench b = {.store = k2_store_open("memory:", &err),
+                      .batch = make_trades((uint32_t)rows, &strings),
+                      .opts = k2_parquet_defaults()};
+    uint32_t *order = sorted ? order_of(b.batch) : NULL;
+    if (sorted == 2) {
+        struct k2_batch *again = k2_batch_new(b.batch->schema, b.batch->rows, &strings);
+        for (uint32_t i = 0; i < b.batch->rows; i++)
+            k2_batch_copy_row(again, b.batch, order[i]);
+        k2_batch_free(b.batch);
+        b.batch = again;
     }
-    k2_file_stats_done(&stats);
+    b.order = sorted == 1 ? order : NULL;
+    b.into = k2_batch_new(b.batch->schema, b.opts.row_group_rows, &strings);
+    b.opts.is_sorted = sorted;
+    b.opts.has_bloom = true;
+    bool ok = b.store && run(&b, rounds, &err);
+    if (!ok)
+        fprintf(stderr, "parquet_bench_tool: %s\n", err.msg);
+    k2_file_stats_done(&b.stats);
     k2_free(order);
-    k2_batch_free(batch);
-    k2_batch_free(into);
-    k2_store_free(store);
+    k2_batch_free(b.batch);
+    k2_batch_free(b.into);
+    k2_store_free(b.store);
     k2_intern_done(&strings);
     return ok ? 0 : 1;
 }
