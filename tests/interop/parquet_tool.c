@@ -309,26 +309,76 @@ static struct k2_batch *read_all(struct k2_store *store, const char *path,
     return b;
 }
 
-/* Reads the file back and compares it with what went in, as text. */
-static void check_own_reader(struct k2_store *store, const char *path,
-                             const struct k2_schema *schema, const struct k2_field_ids *ids,
-                             struct k2_str want) {
+static void copy_rows(struct k2_batch *to, struct k2_batch *from) {
+    for (uint32_t i = 0; i < from->rows; i++)
+        k2_batch_copy_row(to, from, i);
+    k2_batch_clear(from);
+}
+
+/* The same, a few rows at a time: by a cursor, or as ranges of rows. */
+static struct k2_batch *read_slices(struct maker *m, struct k2_store *store, const char *path,
+                                    const struct k2_field_ids *ids, bool is_cursor) {
+    const struct k2_schema *schema = m->batch->schema;
     struct k2_intern strings = {0};
-    struct k2_buf got = {0};
-    int findings = 0;
-    struct k2_batch *b = read_all(store, path, schema, ids, &strings);
-    k2_buf_byte(&got, '{');
-    put_columns(&got, b, NULL, b->rows);
-    if (!k2_str_eq(k2_buf_view(&got), want)) {
+    uint32_t most = below(m, 3) ? 300 : 7;
+    struct k2_parquet_file *file = k2_parquet_open(store, path, schema, ids, &err);
+    if (!file)
+        fail("open");
+    struct k2_batch *slice = k2_batch_new(schema, most, &strings);
+    struct k2_batch *all =
+        k2_batch_new(schema, (uint32_t)k2_parquet_rows(file) + 1, m->batch->strings);
+    for (int g = 0; g < k2_parquet_row_groups(file); g++) {
+        uint32_t rows = (uint32_t)k2_parquet_row_group_rows(file, g), first = below(m, rows + 1);
+        struct k2_parquet_cursor *cursor = NULL;
+        if (is_cursor && !(cursor = k2_parquet_cursor_open(file, g, first, ~0u, &err)))
+            fail("open a cursor");
+        for (uint32_t at = 0, n; at < rows; at += n) {
+            n = 1 + below(m, most);
+            n = K2_MIN(n, rows - at);
+            bool is_by_cursor = is_cursor && at >= first;
+            if (is_cursor && at < first)
+                n = K2_MIN(n, first - at);
+            if (is_by_cursor ? !k2_parquet_cursor_next(cursor, n, slice, &err)
+                             : !k2_parquet_read_rows(file, g, at, n, ~0u, slice, &err))
+                fail("read a slice");
+            copy_rows(all, slice);
+        }
+        if (cursor && (k2_parquet_cursor_left(cursor) ||
+                       !k2_parquet_cursor_next(cursor, 1, slice, &err) || slice->rows))
+            fail("the end of a cursor");
+        k2_parquet_cursor_free(cursor);
+    }
+    k2_parquet_close(file);
+    k2_batch_free(slice);
+    k2_intern_done(&strings);
+    return all;
+}
+
+static void compare(struct k2_batch *got, const char *path, struct k2_str want) {
+    struct k2_buf text = {0};
+    k2_buf_byte(&text, '{');
+    put_columns(&text, got, NULL, got->rows);
+    if (!k2_str_eq(k2_buf_view(&text), want)) {
         fprintf(stderr, "parquet_tool: %s: K2 reads other values than it wrote\n", path);
         exit(3);
     }
+    k2_buf_done(&text);
+    k2_batch_free(got);
+}
+
+/* Reads the file back in every way there is and compares it with what went in. */
+static void check_own_reader(struct maker *m, struct k2_store *store, const char *path,
+                             const struct k2_field_ids *ids, struct k2_str want) {
+    const struct k2_schema *schema = m->batch->schema;
+    struct k2_intern strings = {0};
+    int findings = 0;
+    compare(read_all(store, path, schema, ids, &strings), path, want);
+    compare(read_slices(m, store, path, ids, true), path, want);
+    compare(read_slices(m, store, path, ids, false), path, want);
     if (!k2_parquet_verify(store, path, schema, ids, print_finding, &findings, &err))
         fail("verify");
     if (findings)
         exit(3);
-    k2_batch_free(b);
-    k2_buf_done(&got);
     k2_intern_done(&strings);
 }
 
@@ -426,7 +476,7 @@ static void make_seed(struct k2_store *store, uint64_t seed) {
     struct k2_buf out = {0}, columns = {0};
     k2_buf_byte(&columns, '{');
     put_columns(&columns, m.batch, order, rows);
-    check_own_reader(store, path, schema, ids, k2_buf_view(&columns));
+    check_own_reader(&m, store, path, ids, k2_buf_view(&columns));
     k2_buf_byte(&out, '{');
     k2_json_key_str(&out, "table", k2_str_of(schema->table_name));
     k2_json_key_int(&out, "rows", rows);

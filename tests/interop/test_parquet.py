@@ -1,4 +1,4 @@
-"""Random Parquet files that K2 writes are read by pyarrow and DuckDB, value by value.
+"""Random Parquet files: K2's read by pyarrow and DuckDB, theirs read or cleanly refused by K2.
 
 K2_TEST_PARQUET_SEEDS sets how many random files are made (40), K2_TEST_PARQUET_FIRST the first seed.
 """
@@ -269,3 +269,167 @@ def test_k2_file(made, seed):
                 held = db.execute("SELECT bool_or(NOT bloom_filter_excludes) FROM "
                                   "parquet_bloom_probe(?, 'symbol', ?)", [str(path), symbol])
                 assert held.fetchone()[0]
+
+
+# ---- others write, K2 reads ----
+
+def arrow_type(name, values, is_id):
+    """The Arrow type that holds a column of the tool's JSON, and its values for it."""
+    if name in ("timestamp", "ingestion_timestamp", "listing_date", "delisting_date", "detected_at",
+                "at", "received_at"):
+        return pa.timestamp("us", "UTC")
+    if name.endswith(("price", "quantity")):
+        return pa.decimal128(18, 8)
+    if name == "vendor_data":
+        return pa.map_(pa.field("key", pa.string(), False, is_id(1)),
+                       pa.field("value", pa.string(), False, is_id(2)))
+    if name in ("trade_conditions", "quality_flags"):
+        return pa.list_(pa.field("element", pa.string(), False, is_id(1)))
+    if name == "raw":
+        return pa.binary()
+    if name in ("timestamp_nanos", "tier", "log_partition", "schema_id"):
+        return pa.int32()
+    numbers = name in ("source_sequence", "platform_sequence", "log_offset", "first", "last",
+                       "missing", "first_missing", "last_missing")
+    return pa.int64() if numbers else pa.string()
+
+
+def arrow_array(kind, values):
+    if pa.types.is_decimal(kind):
+        raw = b"".join((v or 0).to_bytes(16, "little", signed=True) for v in values)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(raw)])
+    if pa.types.is_binary(kind):
+        return pa.array([None if v is None else bytes.fromhex(v) for v in values], kind)
+    if pa.types.is_map(kind):
+        return pa.array([None if v is None else [tuple(p) for p in v] for v in values], kind)
+    return pa.array(values, kind)
+
+
+def arrow_table(want, all_optional=False):
+    optional = {"source_sequence", "vendor_data", "isin", "currency", "listing_date",
+                "delisting_date", "reason", "identity", "schema_id"}
+    fields, arrays = [], []
+    for name, values in want["columns"].items():
+        ids = want["ids"][name]
+        kind = arrow_type(name, values, lambda i, ids=ids: {"PARQUET:field_id": str(ids[i])})
+        is_optional = all_optional or None in values or (
+            name in optional and not (name == "currency" and "price" in want["columns"]))
+        fields.append(pa.field(name, kind, is_optional, {"PARQUET:field_id": str(ids[0])}))
+        arrays.append(arrow_array(kind, values))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+@pytest.fixture(scope="module")
+def samples(made):
+    """One file's content of every kind, not empty where there is such a one."""
+    found = {}
+    for seed in SEEDS:
+        want = json.loads((made / f"{seed}.json").read_text())
+        if want["rows"] > found.get(want["table"], {"rows": -1})["rows"]:
+            found[want["table"]] = want
+    return found.values()
+
+
+def read_back(path, want):
+    got = json.loads(tool("read", path, want["table"]))
+    for name, values in want["columns"].items():
+        assert got["columns"][name] == values, name
+
+
+BASE = {"store_decimal_as_integer": True, "compression": "zstd", "write_statistics": True,
+        "row_group_size": 500, "use_compliant_nested_type": True}
+READABLE = {
+    "v2": {"data_page_version": "2.0"},
+    "v1": {"data_page_version": "1.0"},
+    "v1 plain": {"data_page_version": "1.0", "compression": "none", "use_dictionary": False},
+    "v2 plain": {"data_page_version": "2.0", "compression": "none", "use_dictionary": False},
+    "small pages": {"data_page_version": "1.0", "data_page_size": 300, "write_page_index": True,
+                    "write_page_checksum": True},
+    "small pages v2": {"data_page_version": "2.0", "data_page_size": 300,
+                       "dictionary_pagesize_limit": 200, "write_page_checksum": True},
+    "optional": {"data_page_version": "2.0"},
+    "optional v1": {"data_page_version": "1.0"},
+}
+
+
+@pytest.mark.parametrize("how", READABLE)
+def test_pyarrow_file(samples, tmp_path, how):
+    for want in samples:
+        path = tmp_path / f"{want['table']}.parquet"
+        pq.write_table(arrow_table(want, how.startswith("optional")), path, **BASE | READABLE[how])
+        read_back(path, want)
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY",
+                                      "DELTA_BYTE_ARRAY", "PLAIN"])
+def test_pyarrow_encodings(samples, tmp_path, encoding):
+    for want in samples:
+        table = arrow_table(want)
+        is_for = {"DELTA_BINARY_PACKED": lambda t: pa.types.is_integer(t) or pa.types.is_timestamp(t),
+                  "PLAIN": lambda t: not pa.types.is_nested(t)}.get(
+                      encoding, lambda t: pa.types.is_string(t) or pa.types.is_binary(t))
+        columns = {f.name: encoding for f in table.schema if is_for(f.type)}
+        path = tmp_path / f"{want['table']}.parquet"
+        pq.write_table(table, path, **BASE, use_dictionary=False, column_encoding=columns)
+        read_back(path, want)
+
+
+REFUSED = {
+    "codec SNAPPY": {"compression": "snappy"},
+    "codec GZIP": {"compression": "gzip"},
+    "codec LZ4": {"compression": "lz4"},
+    "codec BROTLI": {"compression": "brotli"},
+    "encoding BYTE_STREAM_SPLIT": {"use_dictionary": False, "column_encoding":
+                                   {"log_offset": "BYTE_STREAM_SPLIT"}},
+    "FIXED_LEN_BYTE_ARRAY": {"store_decimal_as_integer": False},
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_by_name(samples, tmp_path, what):
+    for want in samples:
+        if want["table"] != "trades":
+            continue
+        path = tmp_path / "trades.parquet"
+        pq.write_table(arrow_table(want), path, **BASE | REFUSED[what])
+        said = tool("read", path, "trades", code=3)
+        column = {"encoding BYTE_STREAM_SPLIT": "log_offset",
+                  "FIXED_LEN_BYTE_ARRAY": "price"}.get(what, "trade_id")
+        assert "invalid input" in said and "trades.parquet" in said
+        assert column in said and what.split()[-1] in said
+
+
+def test_null_in_a_required_column(samples, tmp_path):
+    for want in samples:
+        if want["table"] != "trades":
+            continue
+        table = arrow_table(want, all_optional=True)
+        at = table.column_names.index("log_offset")
+        values = table["log_offset"].to_pylist()
+        values[-1] = None
+        table = table.set_column(at, table.schema.field(at), pa.array(values, pa.int64()))
+        path = tmp_path / "trades.parquet"
+        pq.write_table(table, path, **BASE)
+        said = tool("read", path, "trades", code=3)
+        assert "log_offset" in said and "NULL" in said
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+@pytest.mark.parametrize("codec", ["zstd", "uncompressed", "snappy"])
+def test_duckdb_file(samples, tmp_path, version, codec):
+    """DuckDB names neither list elements nor map entries as K2's ids have it, so the flat kinds."""
+    for want in samples:
+        table = arrow_table(want)
+        if any(pa.types.is_nested(f.type) for f in table.schema):
+            continue
+        path = tmp_path / f"{want['table']}.parquet"
+        ids = ", ".join(f'"{name}": {i[0]}' for name, i in want["ids"].items())
+        with duckdb.connect() as db:
+            db.register("t", table)
+            db.execute(f"COPY t TO '{path}' (FORMAT parquet, PARQUET_VERSION {version}, "
+                       f"COMPRESSION {codec}, FIELD_IDS {{{ids}}})")
+        if codec == "snappy":
+            said = tool("read", path, want["table"], code=3)
+            assert "invalid input" in said and "SNAPPY" in said
+        else:
+            read_back(path, want)

@@ -88,87 +88,114 @@ uint8_t *k2_delta_encode_i32(const int32_t *values, size_t count, bool aligned, 
     return out;
 }
 
-struct header {
-    uint64_t miniblocks, miniblock; /* of a block; values of one */
-    uint64_t first;
-};
-
-static bool get_header(const uint8_t **at, const uint8_t *end, size_t count, struct header *ret) {
-    uint64_t block, miniblocks, total, first;
-    if (!k2_varint_get(at, end, &block) || !k2_varint_get(at, end, &miniblocks) ||
-        !k2_varint_get(at, end, &total) || !k2_varint_get(at, end, &first))
-        return false;
-    if (block == 0 || block > 1 << 20 || block % 128 || miniblocks == 0 || block % miniblocks ||
-        block / miniblocks % 32 || total != count)
-        return false;
-    *ret = (struct header){miniblocks, block / miniblocks, (uint64_t)k2_unzigzag(first)};
-    return true;
-}
-
-/* One miniblock's deltas are added up into out; n <= miniblock. */
-static uint64_t add_i64(const uint8_t *in, int width, size_t n, uint64_t least, uint64_t sum,
-                        int64_t *out) {
-    uint64_t delta[32];
-    for (size_t i = 0; i < n; i += 32, in += width * 4) {
-        k2_bitunpack_u64(in, delta, width);
-        size_t part = K2_MIN((size_t)32, n - i);
-        if (part == 32)
-            for (size_t j = 0; j < 32; j++)
-                out[i + j] = (int64_t)(sum += delta[j] + least);
-        else
-            for (size_t j = 0; j < part; j++)
-                out[i + j] = (int64_t)(sum += delta[j] + least);
-    }
-    return sum;
-}
-
-static uint64_t add_i32(const uint8_t *in, int width, size_t n, uint64_t least, uint64_t sum,
-                        int32_t *out) {
-    uint32_t delta[32];
-    for (size_t i = 0; i < n; i += 32, in += width * 4) {
-        k2_bitunpack_u32(in, delta, width);
-        size_t part = K2_MIN((size_t)32, n - i);
-        for (size_t j = 0; j < part; j++)
-            out[i + j] = (int32_t)(uint32_t)(sum += delta[j] + least);
-    }
-    return sum;
-}
-
-/* Both decoders: wide picks the width of the output. */
-static bool decode(const uint8_t **at, const uint8_t *end, size_t count, void *out, bool wide) {
-    struct header h;
-    if (!get_header(at, end, count, &h))
-        return false;
-    uint64_t sum = h.first;
-    if (count && wide)
-        *(int64_t *)out = (int64_t)sum;
-    else if (count)
-        *(int32_t *)out = (int32_t)(uint32_t)sum;
-    for (size_t i = 1; i < count;) {
-        uint64_t least;
-        if (!k2_varint_get(at, end, &least) || (uint64_t)(end - *at) < h.miniblocks)
+/* Passes over the blocks without unpacking any; whether they are whole. */
+static bool walk_blocks(const struct k2_delta_in *in, const uint8_t **at, const uint8_t *end,
+                        int width_max) {
+    uint64_t least;
+    for (size_t left = in->left ? in->left - 1 : 0; left;) {
+        if (!k2_varint_get(at, end, &least) || (size_t)(end - *at) < in->miniblocks)
             return false;
-        least = (uint64_t)k2_unzigzag(least);
         const uint8_t *widths = *at;
-        *at += h.miniblocks;
-        for (uint64_t m = 0; m < h.miniblocks && i < count; m++) {
-            size_t bytes = widths[m] * (size_t)(h.miniblock / 8);
-            size_t n = K2_MIN((size_t)h.miniblock, count - i);
-            if (widths[m] > (wide ? 64 : 32) || (size_t)(end - *at) < bytes)
+        *at += in->miniblocks;
+        for (uint32_t m = 0; m < in->miniblocks && left; m++) {
+            size_t bytes = widths[m] * (in->miniblock / 8);
+            if (widths[m] > width_max || (size_t)(end - *at) < bytes)
                 return false;
-            sum = wide ? add_i64(*at, widths[m], n, least, sum, (int64_t *)out + i)
-                       : add_i32(*at, widths[m], n, least, sum, (int32_t *)out + i);
             *at += bytes;
-            i += n;
+            left -= K2_MIN(in->miniblock, left);
         }
     }
     return true;
 }
 
-bool k2_delta_decode_i64(const uint8_t **at, const uint8_t *end, size_t count, int64_t *out) {
-    return decode(at, end, count, out, true);
+bool k2_delta_open(struct k2_delta_in *in, const uint8_t **at, const uint8_t *end, bool is_wide) {
+    enum { BLOCK_MAX = 1 << 16 };
+    uint64_t block, miniblocks, total, first;
+    if (!k2_varint_get(at, end, &block) || !k2_varint_get(at, end, &miniblocks) ||
+        !k2_varint_get(at, end, &total) || !k2_varint_get(at, end, &first))
+        return false;
+    if (block == 0 || block > BLOCK_MAX || block % 128 || miniblocks == 0 || miniblocks > block ||
+        block % miniblocks || block / miniblocks % 32 || total > UINT32_MAX)
+        return false;
+    in->at = *at;
+    in->left = (size_t)total;
+    in->miniblocks = (uint32_t)miniblocks;
+    in->miniblock = (size_t)(block / miniblocks);
+    in->group = 0;
+    in->more = 0;
+    in->sum = (uint64_t)k2_unzigzag(first);
+    in->ready_at = 0;
+    in->ready_count = 1;
+    in->ready[0] = is_wide ? (int64_t)in->sum : (int32_t)(uint32_t)in->sum;
+    return walk_blocks(in, at, end, is_wide ? 64 : 32);
 }
 
-bool k2_delta_decode_i32(const uint8_t **at, const uint8_t *end, size_t count, int32_t *out) {
-    return decode(at, end, count, out, false);
+/* Steps to the next miniblock with values, through the head of a block where one begins. */
+static void next_miniblock(struct k2_delta_in *in) {
+    if (in->more == 0) {
+        uint64_t least = 0;
+        bool is_whole = k2_varint_get(&in->at, in->at + 10, &least);
+        K2_DCHECK(is_whole);
+        (void)is_whole;
+        in->least = (uint64_t)k2_unzigzag(least);
+        in->widths = in->at;
+        in->at += in->miniblocks;
+        in->more = in->miniblocks;
+    }
+    in->more--;
+    in->width = *in->widths++;
+    in->group = in->miniblock;
 }
+
+static inline void unpack_i64(struct k2_delta_in *in, int64_t *out) {
+    uint64_t delta[32], sum = in->sum, least = in->least;
+    if (in->width == 0) {
+        for (uint64_t j = 0; j < 32; j++)
+            out[j] = (int64_t)(sum + (j + 1) * least);
+        in->sum = sum + 32 * least;
+        return;
+    }
+    k2_bitunpack_u64(in->at, delta, in->width);
+    in->at += in->width * 4;
+    for (int j = 0; j < 32; j++)
+        out[j] = (int64_t)(sum += delta[j] + least);
+    in->sum = sum;
+}
+
+static inline void unpack_i32(struct k2_delta_in *in, int32_t *out) {
+    uint32_t delta[32], sum = (uint32_t)in->sum, least = (uint32_t)in->least;
+    k2_bitunpack_u32(in->at, delta, in->width);
+    in->at += in->width * 4;
+    for (int j = 0; j < 32; j++)
+        out[j] = (int32_t)(sum += delta[j] + least);
+    in->sum = sum;
+}
+
+/* Both takers: whole groups of 32 are unpacked where they belong, the ends by way of ready. */
+#define TAKE(name, type, unpack)                                                                   \
+    void name(struct k2_delta_in *in, size_t count, type *out) {                                   \
+        K2_DCHECK(count <= in->left);                                                              \
+        in->left -= count;                                                                         \
+        for (size_t i = 0; i < count;) {                                                           \
+            if (in->ready_at < in->ready_count) {                                                  \
+                out[i++] = (type)in->ready[in->ready_at++];                                        \
+                continue;                                                                          \
+            }                                                                                      \
+            if (in->group == 0)                                                                    \
+                next_miniblock(in);                                                                \
+            in->group -= 32;                                                                       \
+            if (count - i >= 32) {                                                                 \
+                unpack(in, out + i);                                                               \
+                i += 32;                                                                           \
+                continue;                                                                          \
+            }                                                                                      \
+            type ready[32];                                                                        \
+            unpack(in, ready);                                                                     \
+            for (int j = 0; j < 32; j++)                                                           \
+                in->ready[j] = ready[j];                                                           \
+            in->ready_at = 0;                                                                      \
+            in->ready_count = 32;                                                                  \
+        }                                                                                          \
+    }
+TAKE(k2_delta_take_i64, int64_t, unpack_i64)
+TAKE(k2_delta_take_i32, int32_t, unpack_i32)

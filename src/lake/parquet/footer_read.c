@@ -5,16 +5,9 @@
 
 enum { FOOTER_MAX = 1 << 28, LEAVES_MAX = 1024 };
 
-/* One leaf of the file's schema. */
-struct leaf {
-    int physical;
-    int32_t field_id;
-    uint8_t max_def, max_rep;
-};
-
 struct footer {
     struct k2_parquet_file *file;
-    struct leaf *leaves;
+    struct k2_pq_stored *leaves; /* of the file's schema */
     int leaf_count;
 };
 
@@ -37,31 +30,55 @@ static struct element read_element(struct k2_thrift_in *in) {
     return e;
 }
 
+enum { DEPTH_MAX = 8 };
+
+/* What lies above the elements that are read, from the root down. */
+struct branch {
+    int left; /* children still to come */
+    uint8_t def, rep, element_def;
+    bool is_column_optional;
+    int32_t column_id;
+};
+
 /* The schema is its tree, written in depth-first order with the number of children at each node. */
 static void read_schema(struct k2_thrift_in *in, int type, struct footer *footer) {
-    int item, depth = 0, left[8] = {0};
-    uint8_t def[8] = {0}, rep[8] = {0};
+    struct branch branches[DEPTH_MAX] = {0};
+    int item, depth = 0;
     size_t count = k2_thrift_get_list(in, type, &item);
     for (size_t i = 0; i < count && !in->failed; i++) {
         struct element e = read_element(in);
         if (i == 0) {
-            left[0] = e.children;
+            branches[0].left = e.children;
             continue;
         }
-        while (depth && !left[depth])
+        while (depth && branches[depth].left <= 0)
             depth--;
-        left[depth]--;
-        uint8_t d = (uint8_t)(def[depth] + (e.repetition != K2_PQ_REQUIRED));
-        uint8_t r = (uint8_t)(rep[depth] + (e.repetition == K2_PQ_REPEATED));
-        if (e.children > 0) {
-            if (depth + 1 == 8) {
-                k2_thrift_fail(in);
-                return;
-            }
-            depth++;
-            left[depth] = e.children, def[depth] = d, rep[depth] = r;
-        } else if (footer->leaf_count < LEAVES_MAX) {
-            footer->leaves[footer->leaf_count++] = (struct leaf){e.physical, e.field_id, d, r};
+        struct branch next = branches[depth];
+        branches[depth].left--;
+        if (depth == 0) {
+            next.is_column_optional = e.repetition == K2_PQ_OPTIONAL;
+            next.column_id = e.field_id;
+        }
+        next.def += e.repetition != K2_PQ_REQUIRED;
+        next.rep += e.repetition == K2_PQ_REPEATED;
+        if (e.repetition == K2_PQ_REPEATED)
+            next.element_def = next.def;
+        next.left = e.children;
+        if (e.children > 0 && ++depth < DEPTH_MAX) {
+            branches[depth] = next;
+        } else if (e.children > 0 || footer->leaf_count == LEAVES_MAX) {
+            k2_thrift_fail(in);
+        } else {
+            int16_t index = (int16_t)footer->leaf_count++;
+            footer->leaves[index] =
+                (struct k2_pq_stored){.physical = e.physical,
+                                      .field_id = e.field_id,
+                                      .column_id = next.column_id,
+                                      .max_def = next.def,
+                                      .max_rep = next.rep,
+                                      .element_def = next.element_def,
+                                      .is_column_optional = next.is_column_optional,
+                                      .index = index};
         }
     }
 }
@@ -73,6 +90,11 @@ static void read_statistics(struct k2_thrift_in *in, struct k2_pq_meta *m) {
         case 3: m->nulls = k2_thrift_get_int(in, type); break;
         case 5: m->high = k2_thrift_get_str(in, type); break;
         case 6: m->low = k2_thrift_get_str(in, type); break;
+        case 7: m->is_high_exact = k2_thrift_get_bool(in, type); break;
+        case 8:
+            m->is_low_exact = k2_thrift_get_bool(in, type);
+            m->has_exactness = true;
+            break;
         default: k2_thrift_skip(in, type);
         }
 }
@@ -88,19 +110,24 @@ static void read_meta(struct k2_thrift_in *in, struct k2_pq_meta *m) {
         case 9: m->data = k2_thrift_get_int(in, type); break;
         case 11: m->dictionary = k2_thrift_get_int(in, type); break;
         case 12: read_statistics(in, m); break;
+        case 14: m->bloom.offset = k2_thrift_get_int(in, type); break;
+        case 15: m->bloom.bytes = k2_thrift_get_i32(in, type); break;
         default: k2_thrift_skip(in, type);
         }
 }
 
 static void read_chunk(struct k2_thrift_in *in, struct k2_pq_meta *m) {
     int id = 0, type;
-    m->dictionary = -1;
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed) {
-        if (id == 3)
-            read_meta(in, m);
-        else
-            k2_thrift_skip(in, type);
-    }
+    *m = (struct k2_pq_meta){.dictionary = -1, .nulls = -1};
+    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
+        switch (id) {
+        case 3: read_meta(in, m); break;
+        case 4: m->offset_index.offset = k2_thrift_get_int(in, type); break;
+        case 5: m->offset_index.bytes = k2_thrift_get_i32(in, type); break;
+        case 6: m->column_index.offset = k2_thrift_get_int(in, type); break;
+        case 7: m->column_index.bytes = k2_thrift_get_i32(in, type); break;
+        default: k2_thrift_skip(in, type);
+        }
 }
 
 static void read_group(struct k2_thrift_in *in, struct footer *footer, struct k2_pq_row_group *g) {
@@ -148,28 +175,75 @@ static bool read_footer(struct k2_thrift_in *in, struct footer *footer) {
     return !in->failed && rows == f->rows;
 }
 
+static const char *physical_name(int physical) {
+    static const char *const names[] = {"BOOLEAN", "INT32",  "INT64",      "INT96",
+                                        "FLOAT",   "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"};
+    return physical >= 0 && (size_t)physical < K2_COUNT(names) ? names[physical] : "of no type";
+}
+
+/* Levels may only say more than the shape wants: what is required may be optional, and the other
+ * way round. */
+static bool is_same_shape(const struct k2_pq_shape *shape, const struct k2_pq_stored *leaf) {
+    if (leaf->max_rep != shape->max_rep || leaf->max_def > 3)
+        return false;
+    return shape->max_rep ? leaf->element_def == 1 + leaf->is_column_optional
+                          : leaf->max_def == leaf->is_column_optional;
+}
+
 static bool match_leaves(struct footer *footer, struct k2_err *err) {
     struct k2_parquet_file *f = footer->file;
     for (int i = 0; i < f->leaf_count; i++) {
         const struct k2_pq_shape *shape = &f->shapes[i];
         const struct k2_column *c = &f->schema->columns[shape->column];
-        f->file_leaf[i] = -1;
+        struct k2_pq_stored *leaf = &f->stored[i];
+        leaf->index = -1;
         for (int j = 0; j < footer->leaf_count; j++)
             if (footer->leaves[j].field_id == shape->field_id)
-                f->file_leaf[i] = (int16_t)j;
-        if (f->file_leaf[i] < 0) {
-            if (c->is_required)
-                return k2_err_set(err, K2_INVALID, "%s: has no column %s (field id %d)", f->path,
-                                  c->name, shape->field_id);
+                *leaf = footer->leaves[j];
+        if (leaf->index < 0 && c->is_required)
+            return k2_err_set(err, K2_INVALID, "%s: has no column %s (field id %d)", f->path,
+                              c->name, shape->field_id);
+        if (leaf->index < 0)
             continue;
-        }
-        const struct leaf *leaf = &footer->leaves[f->file_leaf[i]];
-        if (leaf->physical != (int)shape->physical || leaf->max_def != shape->max_def ||
-            leaf->max_rep != shape->max_rep)
-            return k2_err_set(err, K2_INVALID, "%s: column %s is stored in another shape", f->path,
-                              c->name);
+        if (leaf->physical != (int)shape->physical)
+            return k2_err_set(err, K2_INVALID, "%s: column %s is stored as %s; K2 reads %s",
+                              f->path, c->name, physical_name(leaf->physical),
+                              physical_name((int)shape->physical));
+        if (!is_same_shape(shape, leaf))
+            return k2_err_set(err, K2_INVALID, "%s: column %s is nested in another way than K2's",
+                              f->path, c->name);
     }
     f->file_leaf_count = footer->leaf_count;
+    return true;
+}
+
+/* Every page has a header, so a file cannot have many more rows than it has bytes: what is made for
+ * its rows is then never out of all proportion to the file. */
+static bool check_sizes(const struct k2_parquet_file *f, struct k2_err *err) {
+    int64_t left = f->size;
+    for (int g = 0; g < f->group_count; g++)
+        for (int i = 0; i < f->leaf_count; i++) {
+            if (f->stored[i].index < 0)
+                continue;
+            const struct k2_pq_meta *m = &f->groups[g].chunks[f->stored[i].index];
+            int64_t start = m->dictionary >= 0 ? K2_MIN(m->dictionary, m->data) : m->data;
+            const char *name = f->schema->columns[f->shapes[i].column].name;
+            if (start < 4 || m->bytes < 0 || m->bytes > f->size - start || m->bytes > left ||
+                m->values < f->groups[g].rows || m->values > K2_PQ_CHUNK_LEVELS_MAX)
+                return k2_err_set(err, K2_CORRUPT,
+                                  "%s: row group %d, column %s: the chunk lies outside the file or "
+                                  "has fewer values than rows",
+                                  f->path, g, name);
+            left -= m->bytes;
+            int64_t pages = (f->groups[g].rows + K2_PQ_PAGE_ROWS_MAX - 1) / K2_PQ_PAGE_ROWS_MAX;
+            if (pages * K2_PQ_PAGE_BYTES_MIN > m->bytes)
+                return k2_err_set(
+                    err, K2_CORRUPT,
+                    "%s: row group %d, column %s: %lld bytes cannot hold %lld rows in "
+                    "pages of at most %d",
+                    f->path, g, name, (long long)m->bytes, (long long)f->groups[g].rows,
+                    K2_PQ_PAGE_ROWS_MAX);
+        }
     return true;
 }
 
@@ -199,7 +273,7 @@ struct k2_parquet_file *k2_parquet_open(struct k2_store *store, const char *path
     f->path = k2_strdup(path);
     f->schema = schema;
     f->leaf_count = k2_pq_shapes(schema, ids, f->shapes);
-    struct footer footer = {.file = f, .leaves = k2_new_array(struct leaf, LEAVES_MAX)};
+    struct footer footer = {.file = f, .leaves = k2_new_array(struct k2_pq_stored, LEAVES_MAX)};
     bool ok = open_footer(f, err);
     if (ok) {
         const uint8_t *bytes = (const uint8_t *)f->footer.ptr;
@@ -207,7 +281,7 @@ struct k2_parquet_file *k2_parquet_open(struct k2_store *store, const char *path
         ok = read_footer(&in, &footer) ||
              k2_err_set(err, K2_CORRUPT, "%s: the footer cannot be read", path);
     }
-    ok = ok && match_leaves(&footer, err);
+    ok = ok && match_leaves(&footer, err) && check_sizes(f, err);
     k2_free(footer.leaves);
     if (ok)
         return f;
@@ -218,6 +292,9 @@ struct k2_parquet_file *k2_parquet_open(struct k2_store *store, const char *path
 void k2_parquet_close(struct k2_parquet_file *file) {
     if (!file)
         return;
+    k2_pq_stream_free(file->streams[0]);
+    k2_pq_stream_free(file->streams[1]);
+    ZSTD_freeDCtx(file->zstd);
     k2_arena_done(&file->arena);
     k2_buf_done(&file->footer);
     k2_free(file->path);
@@ -242,9 +319,9 @@ static const struct k2_pq_meta *meta_of(const struct k2_parquet_file *file, int 
                                         int column, const struct k2_pq_shape **ret_shape) {
     for (int i = 0; i < file->leaf_count; i++)
         if (file->shapes[i].column == column && file->shapes[i].part == K2_PQ_FLAT &&
-            file->file_leaf[i] >= 0) {
+            file->stored[i].index >= 0) {
             *ret_shape = &file->shapes[i];
-            return &file->groups[row_group].chunks[file->file_leaf[i]];
+            return &file->groups[row_group].chunks[file->stored[i].index];
         }
     return NULL;
 }
@@ -257,7 +334,7 @@ bool k2_parquet_may_hold_int(const struct k2_parquet_file *file, int row_group, 
         return true;
     size_t width = shape->physical == K2_PQ_INT64 ? 8 : 4;
     if (!m->low.ptr || !m->high.ptr || m->low.len != width || m->high.len != width)
-        return m->nulls < m->values || !m->values;
+        return m->nulls < m->values;
     int64_t least = 0, greatest = 0;
     int32_t narrow;
     memcpy(&least, m->low.ptr, width);

@@ -41,8 +41,9 @@ enum {
     /* Readable (or writable) bytes behind the end of every coded input (output): the packers move
      * whole words. */
     K2_PQ_SLACK = 64,
-    K2_PQ_BOUND_BYTES = 64, /* longer strings are cut in statistics */
-    K2_PQ_BOUND_CHARS = 16, /* and in Iceberg's bounds */
+    K2_PQ_PAGE_ROWS_MAX = 1 << 17, /* of a page, written or read */
+    K2_PQ_BOUND_BYTES = 64,        /* longer strings are cut in statistics */
+    K2_PQ_BOUND_CHARS = 16,        /* and in Iceberg's bounds */
 };
 
 #endif

@@ -2,9 +2,9 @@
  *
  * The writer takes rows of a batch and makes: required columns where the schema says so, field ids,
  * data pages v2, exact statistics, column and offset index, page CRCs, zstd by column. The reader
- * reads such files back into batches and prunes row groups; files others wrote are the query
- * engine's business.
- * Threads: a writer or a reader belongs to one thread; several may run at once.
+ * reads such files back into batches and prunes row groups. It takes what others write as far as it
+ * is close to that (pages v1, optional columns without NULLs) and refuses the rest by name:
+ * INVALID. Threads: a writer or a reader belongs to one thread; several may run at once.
  */
 #ifndef K2_LAKE_PARQUET_PARQUET_H
 #define K2_LAKE_PARQUET_PARQUET_H
@@ -15,7 +15,7 @@
 
 struct k2_parquet_opts {
     uint32_t row_group_rows; /* default 131072 */
-    uint32_t page_rows;      /* default 65536 */
+    uint32_t page_rows;      /* default 65536, at most 131072 */
     int zstd_level;          /* default 1; -1: no compression */
     bool is_sorted;      /* rows come in (symbol, timestamp, number) order: encodings for that */
     bool has_page_index; /* default on through k2_parquet_defaults */
@@ -77,10 +77,34 @@ bool k2_parquet_may_hold_int(const struct k2_parquet_file *file, int row_group, 
                              int64_t low, int64_t high);
 bool k2_parquet_may_hold_str(const struct k2_parquet_file *file, int row_group, int column,
                              struct k2_str value);
-/* Appends all rows of a row group to batch (which has room): the columns whose bit is set in
- * columns; the others are left undefined for those rows. Every byte is checked: CORRUPT. */
+/* Appends all rows of a row group to batch (which has room, else LIMIT): the columns whose bit is
+ * set in columns; the others are left undefined for those rows. Every byte is checked: CORRUPT;
+ * INVALID for a codec, an encoding or a NULL that K2 does not read. After an error the rows of
+ * batch are those it had, its text may have grown. Rows may share their text. */
 bool k2_parquet_read(struct k2_parquet_file *file, int row_group, uint32_t columns,
                      struct k2_batch *batch, struct k2_err *err) K2_MUST;
+/* As k2_parquet_read, for rows [first, first + count) of a row group, which must be rows of it.
+ * Where the file has an offset index only the pages of those rows are fetched; rows of their pages
+ * that lie before first are decoded and dropped, so ranges should begin where pages do. */
+bool k2_parquet_read_rows(struct k2_parquet_file *file, int row_group, uint32_t first,
+                          uint32_t count, uint32_t columns, struct k2_batch *batch,
+                          struct k2_err *err) K2_MUST;
+
+/* Reads a row group from row first to its end in slices of any size, decoding every page once. It
+ * holds the group's compressed bytes, and one page and one dictionary of each column decompressed:
+ * a merge over many files needs that and a small batch for each. Borrows file, which may be read in
+ * other ways and by other cursors meanwhile. */
+struct k2_parquet_cursor;
+struct k2_parquet_cursor *k2_parquet_cursor_open(struct k2_parquet_file *file, int row_group,
+                                                 uint32_t first, uint32_t columns,
+                                                 struct k2_err *err) K2_MUST;
+/* Appends the next rows, at most rows_max and none at the end, as k2_parquet_read does. Batches may
+ * change from call to call. After an error the cursor can only be freed. */
+bool k2_parquet_cursor_next(struct k2_parquet_cursor *cursor, uint32_t rows_max,
+                            struct k2_batch *batch, struct k2_err *err) K2_MUST;
+/* Rows that are still to come. */
+uint32_t k2_parquet_cursor_left(const struct k2_parquet_cursor *cursor);
+void k2_parquet_cursor_free(struct k2_parquet_cursor *cursor);
 /* Checks a whole file: magic, footer, page headers and CRCs, levels, counts against num_rows, every
  * value's statistics against the data, indexes. Each broken rule is reported; returns false only
  * when the file cannot be looked at. */

@@ -135,86 +135,105 @@ uint8_t *k2_rle_encode_levels(const uint8_t *levels, size_t count, int width, ui
     return put_literal_levels(levels + literal, count - literal, width, out);
 }
 
-/* One stretch of the coded form. */
-struct run {
-    bool is_literal;
-    size_t count; /* of values; a literal's may be padded beyond what is asked for */
-    uint32_t value;
-    const uint8_t *bytes; /* of a literal */
-};
-
-static bool next_run(const uint8_t **at, const uint8_t *end, int width, struct run *ret) {
-    uint64_t head;
-    if (!k2_varint_get(at, end, &head) || head >> 1 == 0 || head >> 1 > UINT32_MAX)
-        return false;
-    size_t count = (size_t)(head >> 1);
-    *ret = (struct run){.is_literal = head & 1, .count = count};
-    if (ret->is_literal) {
-        ret->count = count * 8;
-        ret->bytes = *at;
-        if ((uint64_t)(end - *at) < (uint64_t)count * (uint64_t)width)
-            return false;
-        *at += count * (size_t)width;
-        return true;
-    }
-    size_t bytes = (size_t)(width + 7) / 8;
-    if ((size_t)(end - *at) < bytes)
-        return false;
-    memcpy(&ret->value, *at, bytes);
-    *at += bytes;
-    return width == 32 || ret->value >> width == 0;
+void k2_rle_open(struct k2_rle_in *in, const uint8_t *at, const uint8_t *end, int width) {
+    *in = (struct k2_rle_in){.at = at, .end = end, .width = width};
 }
 
-static void get_literal(const uint8_t *in, int width, size_t count, uint32_t *out) {
-    for (; count >= 32; count -= 32, out += 32, in += width * 4)
-        k2_bitunpack_u32(in, out, width);
+/* Reads the head of the next stretch once the one at hand is used up. */
+static bool has_stretch(struct k2_rle_in *in) {
+    uint64_t head;
+    if (in->left)
+        return true;
+    if (!k2_varint_get(&in->at, in->end, &head) || head >> 1 == 0 || head >> 1 > UINT32_MAX / 8)
+        return false;
+    size_t count = (size_t)(head >> 1), bytes = (size_t)(in->width + 7) / 8;
+    in->is_literal = head & 1;
+    in->taken = 0;
+    if (in->is_literal)
+        bytes = count * (size_t)in->width;
+    if ((size_t)(in->end - in->at) < bytes)
+        return false;
+    in->bytes = in->at;
+    in->at += bytes;
+    if (in->is_literal) {
+        in->left = count * 8;
+        return true;
+    }
+    in->value = 0;
+    memcpy(&in->value, in->bytes, bytes);
+    if (in->width < 32 && in->value >> in->width)
+        return false;
+    in->left = count;
+    return true;
+}
+
+size_t k2_rle_peek_run(struct k2_rle_in *in, uint32_t *ret_value) {
+    if (!has_stretch(in) || in->is_literal)
+        return 0;
+    *ret_value = in->value;
+    return in->left;
+}
+
+/* Values [first, first + count) of packed bytes. */
+static void get_literal(const uint8_t *in, int width, size_t first, size_t count, uint32_t *out) {
     uint64_t mask = (1ull << width) - 1;
-    for (size_t i = 0; i < count; i++) {
-        size_t bit = i * (size_t)width;
+    size_t i = 0;
+    if (first % 8 == 0)
+        for (const uint8_t *at = in + first / 8 * (size_t)width; i + 32 <= count; i += 32) {
+            k2_bitunpack_u32(at, out + i, width);
+            at += width * 4;
+        }
+    for (; i < count; i++) {
+        size_t bit = (first + i) * (size_t)width;
         out[i] = (uint32_t)(load(in + bit / 8) >> (bit & 7) & mask);
     }
 }
 
-bool k2_rle_decode(const uint8_t *at, const uint8_t *end, int width, size_t count, uint32_t *out) {
-    while (count) {
-        struct run run;
-        if (!next_run(&at, end, width, &run))
-            return false;
-        size_t n = K2_MIN(run.count, count);
-        if (run.is_literal)
-            get_literal(run.bytes, width, n, out);
-        else
-            for (size_t i = 0; i < n; i++)
-                out[i] = run.value;
-        out += n, count -= n;
+size_t k2_rle_take(struct k2_rle_in *in, size_t max, uint32_t *out, bool *ret_is_run) {
+    if (!has_stretch(in))
+        return 0;
+    size_t count = K2_MIN(in->left, max);
+    *ret_is_run = !in->is_literal;
+    if (!in->is_literal) {
+        *out = in->value;
+    } else {
+        if (in->taken % 8 && count > 8 - in->taken % 8)
+            count = 8 - in->taken % 8; /* so that what follows begins at a byte */
+        get_literal(in->bytes, in->width, in->taken, count, out);
+        in->taken += count;
     }
-    return true;
+    in->left -= count;
+    return count;
 }
 
-bool k2_rle_decode_levels(const uint8_t *at, const uint8_t *end, int width, size_t count,
-                          uint8_t *out) {
-    while (count) {
-        struct run run;
-        if (!next_run(&at, end, width, &run))
-            return false;
-        size_t n = K2_MIN(run.count, count);
-        if (!run.is_literal)
-            memset(out, (int)run.value, n);
-        else
-            for (size_t i = 0; i < n; i += 8, run.bytes += width) {
-                uint64_t levels = spread(load(run.bytes), width);
-                memcpy(out + i, &levels, K2_MIN((size_t)8, n - i));
-            }
-        out += n, count -= n;
+/* Levels [first, first + count) of packed bytes. */
+static void get_literal_levels(const uint8_t *in, int width, size_t first, size_t count,
+                               uint8_t *out) {
+    size_t i = 0, mask = (1u << width) - 1;
+    if (first % 8 == 0)
+        for (const uint8_t *at = in + first / 8 * (size_t)width; i + 8 <= count; i += 8) {
+            uint64_t levels = spread(load(at), width);
+            memcpy(out + i, &levels, 8);
+            at += width;
+        }
+    for (; i < count; i++) {
+        size_t bit = (first + i) * (size_t)width;
+        out[i] = (uint8_t)(load(in + bit / 8) >> (bit & 7) & mask);
     }
-    return true;
 }
 
-bool k2_rle_is_run(const uint8_t *at, const uint8_t *end, int width, size_t count,
-                   uint32_t *ret_value) {
-    struct run run;
-    if (!next_run(&at, end, width, &run) || run.is_literal || run.count < count)
-        return false;
-    *ret_value = run.value;
+bool k2_rle_take_levels(struct k2_rle_in *in, size_t count, uint8_t *out) {
+    while (count) {
+        if (!has_stretch(in))
+            return false;
+        size_t n = K2_MIN(in->left, count);
+        if (in->is_literal)
+            get_literal_levels(in->bytes, in->width, in->taken, n, out);
+        else
+            memset(out, (int)in->value, n);
+        in->taken += n;
+        in->left -= n;
+        out += n, count -= n;
+    }
     return true;
 }

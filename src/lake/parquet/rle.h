@@ -18,13 +18,29 @@ uint8_t *k2_rle_encode(const uint32_t *values, size_t count, int width, uint8_t 
 /* The same for levels, one byte each, width 1..8. */
 uint8_t *k2_rle_encode_levels(const uint8_t *levels, size_t count, int width, uint8_t *out);
 
-/* Decode exactly count values (width 0..32; levels 1..8); [at, end) is followed by K2_PQ_SLACK
- * readable bytes. False: the bytes are no such sequence, or end early. */
-bool k2_rle_decode(const uint8_t *at, const uint8_t *end, int width, size_t count, uint32_t *out);
-bool k2_rle_decode_levels(const uint8_t *at, const uint8_t *end, int width, size_t count,
-                          uint8_t *out);
-/* True when the bytes begin with one run that covers all count values; then its value. */
-bool k2_rle_is_run(const uint8_t *at, const uint8_t *end, int width, size_t count,
-                   uint32_t *ret_value);
+/* Where a reader of such a sequence stands. [at, end) is followed by K2_PQ_SLACK readable bytes. */
+struct k2_rle_in {
+    const uint8_t *at, *end;
+    int width;
+    bool is_literal;      /* the stretch at hand */
+    size_t left, taken;   /* of its values */
+    uint32_t value;       /* of a run */
+    const uint8_t *bytes; /* of a literal */
+};
+
+/* Begins to read values of a width (0..32; levels 1..8). */
+void k2_rle_open(struct k2_rle_in *in, const uint8_t *at, const uint8_t *end, int width);
+/* Takes the next values, at most max of them: those of one stretch. Returns how many; 0: the bytes
+ * are no such sequence, or have ended. Where *ret_is_run is set they all equal out[0], which alone
+ * is written. */
+size_t k2_rle_take(struct k2_rle_in *in, size_t max, uint32_t *out, bool *ret_is_run);
+/* Takes exactly count levels. False: the bytes are no such sequence, or end early. */
+bool k2_rle_take_levels(struct k2_rle_in *in, size_t count, uint8_t *out);
+/* How many of the values that come next are one run, and of what; 0: they are no run. */
+size_t k2_rle_peek_run(struct k2_rle_in *in, uint32_t *ret_value);
+/* Passes over values of a run that was peeked at. */
+static inline void k2_rle_pass(struct k2_rle_in *in, size_t count) {
+    in->left -= count;
+}
 
 #endif

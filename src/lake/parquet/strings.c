@@ -128,13 +128,39 @@ void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scrat
     }
 }
 
-bool k2_pq_get_plain(const uint8_t *at, const uint8_t *end, size_t count,
-                     struct k2_pq_text_out *out) {
-    size_t left = (size_t)(end - at);
-    if (left > out->bytes_max)
+bool k2_pq_text_open(struct k2_pq_text_in *in, enum k2_pq_encoding encoding, const uint8_t *at,
+                     const uint8_t *end) {
+    in->encoding = encoding;
+    in->end = end;
+    k2_buf_clear(&in->last);
+    in->prefix.left = in->suffix.left = 0;
+    if (encoding == K2_PQ_DELTA_STRINGS && !k2_delta_open(&in->prefix, &at, end, false))
         return false;
-    char *to = k2_buf_reserve(out->bytes, left + K2_PQ_SLACK);
-    size_t total = out->bytes->len;
+    if (encoding != K2_PQ_PLAIN && !k2_delta_open(&in->suffix, &at, end, false))
+        return false;
+    in->at = at;
+    return encoding == K2_PQ_PLAIN || encoding == K2_PQ_DELTA_LENGTH ||
+           (encoding == K2_PQ_DELTA_STRINGS && in->prefix.left == in->suffix.left);
+}
+
+/* Copies short strings as 16 bytes, for which both sides have room; what is beyond len may
+ * overlap. */
+static inline void copy_loosely(char *to, const void *from, size_t len) {
+    if (len <= 16) {
+        char copy[16];
+        memcpy(copy, from, 16);
+        memcpy(to, copy, 16);
+    } else
+        memcpy(to, from, len);
+}
+
+static bool take_plain(struct k2_pq_text_in *in, size_t count, size_t bytes_max, struct k2_buf *out,
+                       struct k2_span *spans) {
+    size_t left = (size_t)(in->end - in->at), total = out->len;
+    if (total + left > bytes_max)
+        return false;
+    char *to = k2_buf_reserve(out, left + K2_PQ_SLACK);
+    const uint8_t *at = in->at;
     for (size_t i = 0; i < count; i++) {
         uint32_t len;
         if (left < 4)
@@ -143,76 +169,89 @@ bool k2_pq_get_plain(const uint8_t *at, const uint8_t *end, size_t count,
         at += 4, left -= 4;
         if (len > left)
             return false;
-        if (len <= 16)
-            memcpy(to, at, 16);
-        else
-            memcpy(to, at, len);
-        to += len, at += len, left -= len;
-        out->ends[i] = (uint32_t)(total += len);
+        copy_loosely(to, at, len);
+        spans[i] = (struct k2_span){(uint32_t)total, len};
+        to += len, at += len, left -= len, total += len;
     }
-    out->bytes->len = total;
+    in->at = at;
+    out->len = total;
     return true;
 }
 
-/* Decodes count lengths and their sum; none may be negative. */
-static bool get_lengths(const uint8_t **at, const uint8_t *end, size_t count, int32_t *out,
-                        uint64_t *ret_sum) {
-    if (!k2_delta_decode_i32(at, end, count, out))
+/* The next lengths; *sum grows by them. False when one is negative. */
+static bool take_lengths(struct k2_delta_in *in, size_t count, int32_t *out, size_t *sum) {
+    if (count > in->left)
         return false;
-    uint64_t sum = 0;
+    k2_delta_take_i32(in, count, out);
     int32_t sign = 0;
     for (size_t i = 0; i < count; i++) {
-        sum += (uint32_t)out[i];
+        *sum += (uint32_t)out[i];
         sign |= out[i];
     }
-    *ret_sum = sum;
     return sign >= 0;
 }
 
-bool k2_pq_get_delta_length(const uint8_t *at, const uint8_t *end, size_t count,
-                            struct k2_buf *scratch, struct k2_pq_text_out *out) {
-    int32_t *lengths = k2_pq_scratch(scratch, count * 4);
-    uint64_t sum;
-    if (!get_lengths(&at, end, count, lengths, &sum) || sum > (uint64_t)(end - at) ||
-        sum > out->bytes_max)
+enum { LENGTHS = 512 };
+
+static bool take_lengths_first(struct k2_pq_text_in *in, size_t count, size_t bytes_max,
+                               struct k2_buf *out, struct k2_span *spans) {
+    int32_t lengths[LENGTHS];
+    size_t bytes = 0, total = out->len;
+    if (!take_lengths(&in->suffix, count, lengths, &bytes) || bytes > (size_t)(in->end - in->at) ||
+        total + bytes > bytes_max)
         return false;
-    size_t total = out->bytes->len;
-    k2_buf_append(out->bytes, at, (size_t)sum);
-    for (size_t i = 0; i < count; i++)
-        out->ends[i] = (uint32_t)(total += (size_t)lengths[i]);
+    k2_buf_append(out, in->at, bytes);
+    in->at += bytes;
+    for (size_t i = 0; i < count; i++) {
+        spans[i] = (struct k2_span){(uint32_t)total, (uint32_t)lengths[i]};
+        total += (size_t)lengths[i];
+    }
     return true;
 }
 
-bool k2_pq_get_delta_strings(const uint8_t *at, const uint8_t *end, size_t count,
-                             struct k2_buf *scratch, struct k2_pq_text_out *out) {
-    int32_t *prefix = k2_pq_scratch(scratch, count * 8), *suffix = prefix + count;
-    uint64_t shared, own;
-    if (!get_lengths(&at, end, count, prefix, &shared) ||
-        !get_lengths(&at, end, count, suffix, &own) || own > (uint64_t)(end - at) ||
-        shared + own > out->bytes_max)
+static bool take_delta_strings(struct k2_pq_text_in *in, size_t count, size_t bytes_max,
+                               struct k2_buf *out, struct k2_span *spans) {
+    int32_t prefix[LENGTHS], suffix[LENGTHS];
+    size_t shared = 0, own = 0;
+    if (!take_lengths(&in->prefix, count, prefix, &shared) ||
+        !take_lengths(&in->suffix, count, suffix, &own) || own > (size_t)(in->end - in->at) ||
+        out->len + shared + own > bytes_max)
         return false;
-    char *to = k2_buf_reserve(out->bytes, (size_t)(shared + own) + K2_PQ_SLACK);
-    size_t total = out->bytes->len, len = 0;
+    char *to = k2_buf_reserve(out, shared + own + K2_PQ_SLACK);
+    k2_buf_reserve(&in->last, K2_PQ_SLACK);
+    const char *before = in->last.ptr;
+    const uint8_t *at = in->at;
+    size_t total = out->len, len = in->last.len;
     for (size_t i = 0; i < count; i++) {
         size_t same = (size_t)prefix[i], more = (size_t)suffix[i];
         if (same > len)
             return false;
-        const char *before = to - len;
-        if (same <= 16) {
-            char copy[16];
-            memcpy(copy, before, 16);
-            memcpy(to, copy, 16);
-        } else
-            memcpy(to, before, same);
-        if (more <= 16)
-            memcpy(to + same, at, 16);
-        else
-            memcpy(to + same, at, more);
+        copy_loosely(to, before, same);
+        copy_loosely(to + same, at, more);
         at += more;
         len = same + more;
+        spans[i] = (struct k2_span){(uint32_t)total, (uint32_t)len};
+        total += len;
+        before = to;
         to += len;
-        out->ends[i] = (uint32_t)(total += len);
     }
-    out->bytes->len = total;
+    in->at = at;
+    out->len = total;
+    k2_buf_clear(&in->last);
+    k2_buf_append(&in->last, before, len);
+    return true;
+}
+
+bool k2_pq_text_take(struct k2_pq_text_in *in, size_t count, size_t bytes_max, struct k2_buf *out,
+                     struct k2_span *spans) {
+    if (in->encoding == K2_PQ_PLAIN)
+        return take_plain(in, count, bytes_max, out, spans);
+    for (size_t i = 0; i < count; i += LENGTHS) {
+        size_t n = K2_MIN((size_t)LENGTHS, count - i);
+        if (in->encoding == K2_PQ_DELTA_LENGTH
+                ? !take_lengths_first(in, n, bytes_max, out, spans + i)
+                : !take_delta_strings(in, n, bytes_max, out, spans + i))
+            return false;
+    }
     return true;
 }

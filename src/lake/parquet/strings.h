@@ -6,7 +6,9 @@
 #ifndef K2_LAKE_PARQUET_STRINGS_H
 #define K2_LAKE_PARQUET_STRINGS_H
 
-#include "base/str.h"
+#include "lake/parquet/delta.h"
+#include "lake/parquet/format.h"
+#include "market/batch.h"
 
 struct k2_pq_text {
     const char *bytes;    /* followed by K2_PQ_SLACK readable bytes */
@@ -31,20 +33,21 @@ void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scrat
 /* One string of PLAIN. */
 void k2_pq_put_plain_str(struct k2_str s, struct k2_buf *out);
 
-/* Where decoded strings go: appended to bytes, their ends (within bytes) to ends. */
-struct k2_pq_text_out {
-    struct k2_buf *bytes;
-    uint32_t *ends; /* room for all that are asked for */
-    uint64_t bytes_max;
+/* Where a reader of a page of strings stands. [at, end) is followed by K2_PQ_SLACK readable bytes.
+ */
+struct k2_pq_text_in {
+    enum k2_pq_encoding encoding; /* PLAIN, DELTA_LENGTH or DELTA_STRINGS */
+    const uint8_t *at, *end;
+    struct k2_delta_in prefix, suffix; /* lengths, of the two latter */
+    struct k2_buf last; /* the string before, of DELTA_STRINGS; kept from page to page */
 };
-/* Decode exactly count strings of [at, end), which K2_PQ_SLACK readable bytes follow. False: the
- * bytes are no such sequence, or the strings are longer than bytes_max together. */
-bool k2_pq_get_plain(const uint8_t *at, const uint8_t *end, size_t count,
-                     struct k2_pq_text_out *out);
-bool k2_pq_get_delta_length(const uint8_t *at, const uint8_t *end, size_t count,
-                            struct k2_buf *scratch, struct k2_pq_text_out *out);
-bool k2_pq_get_delta_strings(const uint8_t *at, const uint8_t *end, size_t count,
-                             struct k2_buf *scratch, struct k2_pq_text_out *out);
+/* Begins to read. last keeps its memory. False: the bytes are no such sequence. */
+bool k2_pq_text_open(struct k2_pq_text_in *in, enum k2_pq_encoding encoding, const uint8_t *at,
+                     const uint8_t *end);
+/* Appends the bytes of the next count strings to out, and where they lie in it to spans. False:
+ * the page does not hold them, or out would grow beyond bytes_max (below 4 GiB). */
+bool k2_pq_text_take(struct k2_pq_text_in *in, size_t count, size_t bytes_max, struct k2_buf *out,
+                     struct k2_span *spans);
 
 /* Makes room for size bytes (and slack) in a scratch buffer, contents lost. */
 void *k2_pq_scratch(struct k2_buf *buf, size_t size);

@@ -51,9 +51,9 @@ static void check_texts(const struct check *c, const struct k2_batch *b, int gro
 static void check_nulls(const struct check *c, const struct k2_batch *b, int group) {
     for (int i = 0; i < c->file->leaf_count; i++) {
         const struct k2_pq_shape *shape = &c->file->shapes[i];
-        if (shape->part != K2_PQ_FLAT || c->file->file_leaf[i] < 0)
+        if (shape->part != K2_PQ_FLAT || c->file->stored[i].index < 0)
             continue;
-        const struct k2_pq_meta *m = &c->file->groups[group].chunks[c->file->file_leaf[i]];
+        const struct k2_pq_meta *m = &c->file->groups[group].chunks[c->file->stored[i].index];
         int64_t nulls = 0;
         for (uint32_t r = 0; r < b->rows; r++)
             nulls += k2_batch_is_null(b, shape->column, r);

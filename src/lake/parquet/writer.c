@@ -10,11 +10,12 @@ struct k2_parquet_opts k2_parquet_defaults(void) {
 }
 
 static bool check_opts(const struct k2_parquet_opts *opts, struct k2_err *err) {
-    if (opts->row_group_rows == 0 || opts->page_rows == 0 || opts->row_group_rows > INT32_MAX)
+    if (opts->row_group_rows == 0 || opts->page_rows == 0 || opts->row_group_rows > INT32_MAX ||
+        opts->page_rows > K2_PQ_PAGE_ROWS_MAX)
         return k2_err_set(err, K2_INVALID,
                           "row groups of %u rows and pages of %u: both must be 1 or more, a row "
-                          "group at most 2147483647",
-                          opts->row_group_rows, opts->page_rows);
+                          "group at most 2147483647, a page at most %d",
+                          opts->row_group_rows, opts->page_rows, K2_PQ_PAGE_ROWS_MAX);
     if (opts->zstd_level < -1 || opts->zstd_level > ZSTD_maxCLevel())
         return k2_err_set(err, K2_INVALID, "zstd level %d is not between -1 (none) and %d",
                           opts->zstd_level, ZSTD_maxCLevel());
