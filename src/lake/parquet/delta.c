@@ -89,8 +89,7 @@ uint8_t *k2_delta_encode_i32(const int32_t *values, size_t count, bool aligned, 
 }
 
 /* Passes over the blocks without unpacking any; whether they are whole. */
-static bool walk_blocks(const struct k2_delta_in *in, const uint8_t **at, const uint8_t *end,
-                        int width_max) {
+static bool walk_blocks(const struct k2_delta_in *in, const uint8_t **at, const uint8_t *end) {
     uint64_t least;
     for (size_t left = in->left ? in->left - 1 : 0; left;) {
         if (!k2_varint_get(at, end, &least) || (size_t)(end - *at) < in->miniblocks)
@@ -99,7 +98,7 @@ static bool walk_blocks(const struct k2_delta_in *in, const uint8_t **at, const 
         *at += in->miniblocks;
         for (uint32_t m = 0; m < in->miniblocks && left; m++) {
             size_t bytes = widths[m] * (in->miniblock / 8);
-            if (widths[m] > width_max || (size_t)(end - *at) < bytes)
+            if (widths[m] > 64 || (size_t)(end - *at) < bytes)
                 return false;
             *at += bytes;
             left -= K2_MIN(in->miniblock, left);
@@ -127,7 +126,7 @@ bool k2_delta_open(struct k2_delta_in *in, const uint8_t **at, const uint8_t *en
     in->ready_at = 0;
     in->ready_count = 1;
     in->ready[0] = is_wide ? (int64_t)in->sum : (int32_t)(uint32_t)in->sum;
-    return walk_blocks(in, at, end, is_wide ? 64 : 32);
+    return walk_blocks(in, at, end);
 }
 
 /* Steps to the next miniblock with values, through the head of a block where one begins. */
@@ -162,8 +161,20 @@ static inline void unpack_i64(struct k2_delta_in *in, int64_t *out) {
     in->sum = sum;
 }
 
+/* Some writers do not wrap 32 bits around, and so have deltas of 33. */
+static void unpack_i32_wide(struct k2_delta_in *in, int32_t *out) {
+    int64_t values[32];
+    unpack_i64(in, values);
+    for (int j = 0; j < 32; j++)
+        out[j] = (int32_t)(uint32_t)(uint64_t)values[j];
+}
+
 static inline void unpack_i32(struct k2_delta_in *in, int32_t *out) {
     uint32_t delta[32], sum = (uint32_t)in->sum, least = (uint32_t)in->least;
+    if (in->width > 32) {
+        unpack_i32_wide(in, out);
+        return;
+    }
     k2_bitunpack_u32(in->at, delta, in->width);
     in->at += in->width * 4;
     for (int j = 0; j < 32; j++)
