@@ -26,6 +26,8 @@ struct reading {
     struct k2_vector *v;
     uint32_t base, row, rows; /* row: of those asked for, done */
     size_t text_max;
+    bool has_last; /* the row before is the cell in count, key and value, and lies at last */
+    struct k2_span last;
     /* The cell of the row at hand. */
     bool is_open, is_there, is_known; /* is_known: all its elements are in key and value */
     uint32_t count, flags;
@@ -146,6 +148,7 @@ static bool put_known(struct reading *r, struct k2_span *ret, struct k2_err *err
 
 static void open_row(struct reading *r, bool is_there) {
     r->is_open = true;
+    r->has_last = false;
     r->is_there = is_there;
     r->is_known = true;
     r->count = r->flags = 0;
@@ -210,15 +213,18 @@ static bool fill_block(struct k2_pq_stream *s, uint32_t levels, struct k2_err *e
     if (!k2_rle_take_levels(&s->rep, levels, b->rep) ||
         !k2_rle_take_levels(&s->def, levels, b->def))
         return k2_pq_corrupt(s, "the levels of a page make no sense", err);
+    uint32_t wrong = 0, there = 0;
     for (uint32_t i = 0; i < levels; i++) {
-        if (b->def[i] > s->stored->max_def)
-            return k2_pq_corrupt(s, "the levels of a page make no sense", err);
-        if (b->def[i] >= s->stored->element_def && b->def[i] < s->stored->max_def)
-            return k2_err_set(err, K2_INVALID,
-                              "%s: row group %d, column %s: a NULL within a list or map",
-                              s->file->path, s->row_group, s->column->name);
+        wrong += b->def[i] > s->stored->max_def;
+        there += b->def[i] >= s->stored->element_def;
         elements += b->def[i] == s->stored->max_def;
     }
+    if (wrong)
+        return k2_pq_corrupt(s, "the levels of a page make no sense", err);
+    if (there > elements)
+        return k2_err_set(err, K2_INVALID,
+                          "%s: row group %d, column %s: a NULL within a list or map", s->file->path,
+                          s->row_group, s->column->name);
     s->levels_left -= levels;
     b->at = 0;
     b->count = levels;
@@ -228,11 +234,11 @@ static bool fill_block(struct k2_pq_stream *s, uint32_t levels, struct k2_err *e
 /* Keys and values of a map tell the same story. */
 static bool is_in_step(const struct reading *r) {
     const struct k2_pq_stream *k = r->keys, *v = r->values;
-    bool is_same = memcmp(k->block->rep, v->block->rep, k->block->count) == 0;
-    for (uint32_t i = 0; i < k->block->count && is_same; i++)
-        is_same = (k->block->def[i] >= k->stored->element_def) ==
+    uint32_t differ = 0;
+    for (uint32_t i = 0; i < k->block->count; i++)
+        differ |= (k->block->def[i] >= k->stored->element_def) ^
                   (v->block->def[i] >= v->stored->element_def);
-    return is_same;
+    return !differ && memcmp(k->block->rep, v->block->rep, k->block->count) == 0;
 }
 
 static bool next_block(struct reading *r, struct k2_err *err) {
@@ -288,23 +294,108 @@ static bool take_empty(struct reading *r, bool *ret_done, struct k2_err *err) {
     return true;
 }
 
+/* How many levels from the next on, at most max, are rows that hold nothing in the same way. */
+static uint32_t count_empty(const struct k2_pq_block *b, uint32_t max) {
+    const uint8_t *def = b->def + b->at, *rep = b->rep + b->at;
+    uint32_t n = 1;
+    for (; n + 8 <= max; n += 8) {
+        uint64_t defs, reps;
+        memcpy(&defs, def + n, 8);
+        memcpy(&reps, rep + n, 8);
+        uint64_t differ = (defs ^ def[0] * 0x0101010101010101ull) | reps;
+        if (differ)
+            return n + (uint32_t)__builtin_ctzll(differ) / 8;
+    }
+    while (n < max && def[n] == def[0] && rep[n] == 0)
+        n++;
+    return n;
+}
+
+/* Rows without elements at the block's next level. */
+static bool take_empty_levels(struct reading *r, struct k2_err *err) {
+    struct k2_pq_block *b = r->keys->block;
+    bool is_there = !r->keys->stored->is_column_optional || b->def[b->at] > 0;
+    if (!is_there && !r->v->valid) {
+        open_row(r, false);
+        return close_row(r, err); /* which says what is wrong */
+    }
+    uint32_t count = count_empty(b, K2_MIN(b->count - b->at, r->rows - r->row));
+    fill_empty(r, is_there, count);
+    b->at += count;
+    return true;
+}
+
+/* The elements of the row that begins at the block's next level, when they are few, by entry, and
+ * end within the block; else 0. */
+static uint32_t count_known(const struct reading *r) {
+    const struct k2_pq_block *b = r->keys->block;
+    uint32_t n = 1, left = b->count - b->at;
+    if (!b->is_by_index || (r->values && !r->values->block->is_by_index) || r->keys->column->names)
+        return 0;
+    while (n < left && n <= KNOWN_ITEMS && b->rep[b->at + n])
+        n++;
+    if (n == left || n > KNOWN_ITEMS)
+        return 0;
+    for (uint32_t i = 1; i < n; i++)
+        if (b->def[b->at + i] < r->keys->stored->element_def)
+            return 0; /* which is wrong, and found to be so level by level */
+    return n;
+}
+
+/* A whole row of that kind. */
+static bool take_known(struct reading *r, uint32_t count, struct k2_err *err) {
+    struct k2_pq_block *b = r->keys->block;
+    const uint32_t *key = b->index + b->element;
+    const uint32_t *value = r->values ? r->values->block->index + b->element : NULL;
+    uint32_t row = r->base + r->row, differ = r->count ^ count;
+    for (uint32_t i = 0; i < count; i++) {
+        differ |= r->key[i] ^ key[i];
+        r->key[i] = key[i];
+        if (value) {
+            differ |= r->value[i] ^ value[i];
+            r->value[i] = value[i];
+        }
+    }
+    r->count = count;
+    if (differ || !r->has_last) {
+        r->is_known = r->has_last = true;
+        K2_TRY(put_known(r, &r->last, err));
+    }
+    r->v->span[row] = r->last;
+    if (r->v->valid)
+        r->v->valid[row] = 1;
+    r->row++;
+    b->element += count;
+    b->at += count;
+    return true;
+}
+
 /* Levels of the block up to its end or to the first level of the row after the last. */
 static bool take_levels(struct reading *r, struct k2_err *err) {
     struct k2_pq_block *b = r->keys->block;
-    const struct k2_pq_stored *stored = r->keys->stored;
-    for (; b->at < b->count; b->at++) {
-        uint8_t def = b->def[b->at];
+    uint8_t element_def = r->keys->stored->element_def;
+    while (b->at < b->count) {
+        bool is_element = b->def[b->at] >= element_def;
         if (b->rep[b->at] == 0) {
             if (r->is_open)
                 K2_TRY(close_row(r, err));
             if (r->row == r->rows)
                 return true;
-            open_row(r, !stored->is_column_optional || def > 0);
-        } else if (!r->is_open || def < stored->element_def || b->rep[b->at] > 1) {
+            if (!is_element) {
+                K2_TRY(take_empty_levels(r, err));
+                continue;
+            }
+            uint32_t known = count_known(r);
+            if (known) {
+                K2_TRY(take_known(r, known, err));
+                continue;
+            }
+            open_row(r, true);
+        } else if (!r->is_open || !is_element) {
             return corrupt_levels(r, err);
         }
-        if (def >= stored->element_def)
-            K2_TRY(add_element(r, err));
+        b->at++;
+        K2_TRY(add_element(r, err));
     }
     return true;
 }
