@@ -3,7 +3,11 @@
 #include "base/alloc.h"
 #include "lake/parquet/reader_impl.h"
 
-enum { FOOTER_MAX = 1 << 28, LEAVES_MAX = 1024 };
+enum {
+    FOOTER_MAX = 1 << 28,
+    LEAVES_MAX = 1024,
+    CHUNK_BYTES_MIN = 16, /* of what the footer says of a chunk: there are 8 fields at least */
+};
 
 struct footer {
     struct k2_parquet_file *file;
@@ -135,7 +139,8 @@ static void read_group(struct k2_thrift_in *in, struct footer *footer, struct k2
     while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed) {
         if (id == 1) {
             size_t count = k2_thrift_get_list(in, type, &item);
-            if (count != (size_t)footer->leaf_count || g->chunks) {
+            if (count != (size_t)footer->leaf_count || g->chunks ||
+                count * CHUNK_BYTES_MIN > (size_t)(in->end - in->at)) {
                 k2_thrift_fail(in);
                 return;
             }
@@ -152,7 +157,7 @@ static void read_group(struct k2_thrift_in *in, struct footer *footer, struct k2
         k2_thrift_fail(in);
 }
 
-static bool read_footer(struct k2_thrift_in *in, struct footer *footer) {
+static bool read_footer(struct k2_thrift_in *in, struct footer *footer, struct k2_err *err) {
     struct k2_parquet_file *f = footer->file;
     int id = 0, type, item;
     int64_t rows = 0;
@@ -172,7 +177,11 @@ static bool read_footer(struct k2_thrift_in *in, struct footer *footer) {
             k2_thrift_skip(in, type);
         }
     }
-    return !in->failed && rows == f->rows;
+    if (in->failed)
+        return k2_err_set(err, K2_CORRUPT, "%s: the footer cannot be read", f->path);
+    return rows == f->rows ||
+           k2_err_set(err, K2_CORRUPT, "%s: the row groups have %lld rows, the footer says %lld",
+                      f->path, (long long)rows, (long long)f->rows);
 }
 
 static const char *physical_name(int physical) {
@@ -200,6 +209,11 @@ static bool match_leaves(struct footer *footer, struct k2_err *err) {
         for (int j = 0; j < footer->leaf_count; j++)
             if (footer->leaves[j].field_id == shape->field_id)
                 *leaf = footer->leaves[j];
+        if (shape->part == K2_PQ_VALUE && (leaf->index < 0) != (f->stored[i - 1].index < 0))
+            return k2_err_set(err, K2_INVALID,
+                              "%s: column %s has keys without values, or values "
+                              "without keys",
+                              f->path, c->name);
         if (leaf->index < 0 && c->is_required)
             return k2_err_set(err, K2_INVALID, "%s: has no column %s (field id %d)", f->path,
                               c->name, shape->field_id);
@@ -278,8 +292,7 @@ struct k2_parquet_file *k2_parquet_open(struct k2_store *store, const char *path
     if (ok) {
         const uint8_t *bytes = (const uint8_t *)f->footer.ptr;
         struct k2_thrift_in in = {bytes, bytes + f->footer.len, false};
-        ok = read_footer(&in, &footer) ||
-             k2_err_set(err, K2_CORRUPT, "%s: the footer cannot be read", path);
+        ok = read_footer(&in, &footer, err);
     }
     ok = ok && match_leaves(&footer, err) && check_sizes(f, err);
     k2_free(footer.leaves);

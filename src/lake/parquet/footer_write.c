@@ -2,94 +2,56 @@
 #include "lake/parquet/thrift_compact.h"
 #include "lake/parquet/writer_impl.h"
 
-enum { DECIMAL_PRECISION = 18, DECIMAL_SCALE = 8 };
-
-struct element {
-    const char *name;
-    int physical; /* -1: a group */
-    int repetition, children, converted;
-    int32_t field_id; /* 0: none */
-};
-
 /* LogicalType is a union of structs; most are empty. */
-static void put_logical(struct k2_thrift_out *t, int converted) {
-    enum { STRING = 1, MAP = 2, LIST = 3, DECIMAL = 5, TIMESTAMP = 8, MICROS = 2 };
+static void put_logical(struct k2_thrift_out *t, const struct k2_pq_element *e) {
     k2_thrift_struct(t, 10);
-    if (converted == K2_PQ_UTF8)
-        k2_thrift_empty_struct(t, STRING);
-    else if (converted == K2_PQ_MAP)
-        k2_thrift_empty_struct(t, MAP);
-    else if (converted == K2_PQ_LIST)
-        k2_thrift_empty_struct(t, LIST);
-    else if (converted == K2_PQ_DECIMAL) {
-        k2_thrift_struct(t, DECIMAL);
-        k2_thrift_i32(t, 1, DECIMAL_SCALE);
-        k2_thrift_i32(t, 2, DECIMAL_PRECISION);
-        k2_thrift_end(t);
-    } else {
-        k2_thrift_struct(t, TIMESTAMP);
+    k2_thrift_struct(t, e->logical);
+    if (e->logical == K2_PQ_LOGICAL_DECIMAL) {
+        k2_thrift_i32(t, 1, e->scale);
+        k2_thrift_i32(t, 2, e->precision);
+    } else if (e->logical == K2_PQ_LOGICAL_TIMESTAMP) {
         k2_thrift_bool(t, 1, true); /* adjusted to UTC */
         k2_thrift_struct(t, 2);
-        k2_thrift_empty_struct(t, MICROS);
-        k2_thrift_end(t);
+        k2_thrift_empty_struct(t, K2_PQ_UNIT_MICROS);
         k2_thrift_end(t);
     }
     k2_thrift_end(t);
+    k2_thrift_end(t);
 }
 
-static void put_element(struct k2_thrift_out *t, const struct element *e) {
+static void put_element(struct k2_thrift_out *t, const struct k2_pq_element *e) {
     k2_thrift_begin(t);
     if (e->physical >= 0)
         k2_thrift_i32(t, 1, e->physical);
     if (e->repetition >= 0)
         k2_thrift_i32(t, 3, e->repetition);
-    k2_thrift_str(t, 4, k2_str_of(e->name));
+    k2_thrift_str(t, 4, e->name);
     if (e->physical < 0)
         k2_thrift_i32(t, 5, e->children);
     if (e->converted >= 0)
         k2_thrift_i32(t, 6, e->converted);
     if (e->converted == K2_PQ_DECIMAL) {
-        k2_thrift_i32(t, 7, DECIMAL_SCALE);
-        k2_thrift_i32(t, 8, DECIMAL_PRECISION);
+        k2_thrift_i32(t, 7, e->scale);
+        k2_thrift_i32(t, 8, e->precision);
     }
     if (e->field_id)
         k2_thrift_i32(t, 9, e->field_id);
-    if (e->converted >= 0)
-        put_logical(t, e->converted);
+    if (e->logical)
+        put_logical(t, e);
     k2_thrift_end(t);
 }
 
-static int converted_of(enum k2_type type) {
-    return type == K2_TIMESTAMP  ? K2_PQ_TIMESTAMP_MICROS
-           : type == K2_DECIMAL  ? K2_PQ_DECIMAL
-           : k2_pq_is_utf8(type) ? K2_PQ_UTF8
-                                 : -1;
-}
-
 static void put_schema(const struct k2_parquet_writer *w, struct k2_thrift_out *t) {
-    size_t count = 1;
-    for (int i = 0; i < w->schema->column_count; i++) {
-        enum k2_type type = w->schema->columns[i].type;
-        count += type == K2_MAP ? 4 : k2_pq_is_nested(type) ? 3 : 1;
-    }
-    k2_thrift_list(t, 2, K2_THRIFT_STRUCT, count);
-    put_element(t, &(struct element){"table", -1, -1, w->schema->column_count, -1, 0});
-    for (int i = 0; i < w->leaf_count; i++) {
-        const struct k2_pq_shape *leaf = &w->leaves[i].shape;
-        const struct k2_column *c = &w->schema->columns[leaf->column];
-        int repetition = c->is_required ? K2_PQ_REQUIRED : K2_PQ_OPTIONAL;
-        bool is_map = c->type == K2_MAP;
-        if (leaf->part == K2_PQ_ELEMENT || leaf->part == K2_PQ_KEY) {
-            put_element(t, &(struct element){c->name, -1, repetition, 1,
-                                             is_map ? K2_PQ_MAP : K2_PQ_LIST,
-                                             w->ids[leaf->column].id});
-            put_element(
-                t, &(struct element){leaf->path[1], -1, K2_PQ_REPEATED, is_map ? 2 : 1, -1, 0});
-        }
-        put_element(t, &(struct element){leaf->path[leaf->path_count - 1], leaf->physical,
-                                         leaf->part == K2_PQ_FLAT ? repetition : K2_PQ_REQUIRED, 0,
-                                         converted_of(c->type), leaf->field_id});
-    }
+    struct k2_pq_element elements[K2_PQ_ELEMENTS_MAX];
+    int count = k2_pq_elements(w->schema, w->ids, elements);
+    k2_thrift_list(t, 2, K2_THRIFT_STRUCT, (size_t)count + 1);
+    put_element(t, &(struct k2_pq_element){.name = K2_STR("table"),
+                                           .physical = -1,
+                                           .repetition = -1,
+                                           .children = w->schema->column_count,
+                                           .converted = -1});
+    for (int i = 0; i < count; i++)
+        put_element(t, &elements[i]);
 }
 
 static void put_statistics(struct k2_thrift_out *t, const struct k2_pq_chunk *chunk) {

@@ -22,7 +22,18 @@ enum k2_pq_converted {
     K2_PQ_DECIMAL = 5,
     K2_PQ_TIMESTAMP_MILLIS = 9,
     K2_PQ_TIMESTAMP_MICROS = 10,
+    K2_PQ_INT_32 = 17, /* what INT32 and INT64 are anyway; never written */
+    K2_PQ_INT_64 = 18,
 };
+/* Members of the union LogicalType. */
+enum k2_pq_logical {
+    K2_PQ_LOGICAL_STRING = 1,
+    K2_PQ_LOGICAL_MAP = 2,
+    K2_PQ_LOGICAL_LIST = 3,
+    K2_PQ_LOGICAL_DECIMAL = 5,
+    K2_PQ_LOGICAL_TIMESTAMP = 8,
+};
+enum { K2_PQ_UNIT_MICROS = 2 }; /* of the union TimeUnit */
 enum k2_pq_encoding {
     K2_PQ_PLAIN = 0,
     K2_PQ_PLAIN_DICTIONARY = 2, /* the older name of RLE_DICTIONARY; read, never written */

@@ -290,7 +290,12 @@ bool k2_pq_stream_page(struct k2_pq_stream *stream, bool *ret_is_there, struct k
             return k2_pq_corrupt(s, "a page header makes no sense", err);
         if (!is_crc_right(&p, in.at))
             return k2_pq_corrupt(s, "the checksum of a page does not match", err);
-        s->at = in.at + p.bytes;
+        struct k2_pq_begun begun = {s->at, in.at, in.at + p.bytes, p};
+        s->at = begun.end;
+        if (p.type == K2_PQ_PAGE_DICTIONARY)
+            s->dictionary = begun;
+        else
+            s->data = begun;
         K2_TRY(begin_page(s, &p, in.at, err));
     }
     *ret_is_there = true;
@@ -382,6 +387,7 @@ bool k2_pq_stream_start(struct k2_pq_stream *stream, int row_group, int leaf, ui
         return k2_pq_refuse(s, "the codec", k2_pq_codec_name(s->chunk->codec), err);
     bool has_dictionary = s->chunk->dictionary >= 0 && s->chunk->dictionary < s->chunk->data;
     int64_t start = has_dictionary ? s->chunk->dictionary : s->chunk->data, from, to, row = 0;
+    s->raw_at = start;
     s->is_whole = first == 0 && count >= group->rows;
     if (!s->is_whole && !find_pages(s, first, count, &from, &to, &row))
         s->is_whole = true;

@@ -72,6 +72,12 @@ struct k2_pq_header {
     bool is_compressed;
 };
 
+/* A page that was begun: its header from at, its body from body to end. */
+struct k2_pq_begun {
+    const uint8_t *at, *body, *end;
+    struct k2_pq_header header;
+};
+
 /* Where a dictionary's string lies in the text of the batch at hand. */
 struct k2_pq_placed {
     struct k2_span span;
@@ -98,10 +104,12 @@ struct k2_pq_stream {
     int row_group;
     bool is_whole; /* all of the chunk was fetched */
     struct k2_buf raw;
-    const uint8_t *at, *end; /* pages not yet begun */
-    int64_t levels_begun;    /* of the pages that were */
-    uint32_t levels_left;    /* of the page at hand */
-    uint32_t rows_to_pass;   /* before the first row asked for */
+    int64_t raw_at;                      /* where it lies in the file, when is_whole */
+    const uint8_t *at, *end;             /* pages not yet begun */
+    struct k2_pq_begun data, dictionary; /* the page at hand; valid with has_dictionary */
+    int64_t levels_begun;                /* of the pages that were */
+    uint32_t levels_left;                /* of the page at hand */
+    uint32_t rows_to_pass;               /* before the first row asked for */
     int encoding;
     struct k2_buf page; /* decompressed */
     struct k2_rle_in def, rep, index;

@@ -50,3 +50,59 @@ int k2_pq_shapes(const struct k2_schema *schema, const struct k2_field_ids *ids,
     }
     return count;
 }
+
+static int converted_of(enum k2_type type) {
+    return type == K2_TIMESTAMP  ? K2_PQ_TIMESTAMP_MICROS
+           : type == K2_DECIMAL  ? K2_PQ_DECIMAL
+           : k2_pq_is_utf8(type) ? K2_PQ_UTF8
+                                 : -1;
+}
+
+static struct k2_pq_element group(const char *name, int repetition, int children, int converted,
+                                  int32_t field_id) {
+    return (struct k2_pq_element){.name = k2_str_of(name),
+                                  .physical = -1,
+                                  .repetition = repetition,
+                                  .children = children,
+                                  .converted = converted,
+                                  .logical = converted == K2_PQ_MAP    ? K2_PQ_LOGICAL_MAP
+                                             : converted == K2_PQ_LIST ? K2_PQ_LOGICAL_LIST
+                                                                       : 0,
+                                  .field_id = field_id};
+}
+
+static struct k2_pq_element leaf_element(const struct k2_pq_shape *leaf, int repetition) {
+    int converted = converted_of(leaf->type);
+    bool is_decimal = converted == K2_PQ_DECIMAL;
+    return (struct k2_pq_element){
+        .name = k2_str_of(leaf->path[leaf->path_count - 1]),
+        .physical = (int)leaf->physical,
+        .repetition = leaf->part == K2_PQ_FLAT ? repetition : K2_PQ_REQUIRED,
+        .converted = converted,
+        .logical = converted == K2_PQ_UTF8               ? K2_PQ_LOGICAL_STRING
+                   : is_decimal                          ? K2_PQ_LOGICAL_DECIMAL
+                   : converted == K2_PQ_TIMESTAMP_MICROS ? K2_PQ_LOGICAL_TIMESTAMP
+                                                         : 0,
+        .scale = is_decimal ? K2_PQ_SCALE : 0,
+        .precision = is_decimal ? K2_PQ_PRECISION : 0,
+        .field_id = leaf->field_id};
+}
+
+int k2_pq_elements(const struct k2_schema *schema, const struct k2_field_ids *ids,
+                   struct k2_pq_element elements[K2_PQ_ELEMENTS_MAX]) {
+    struct k2_pq_shape shapes[K2_PQ_LEAVES_MAX];
+    int leaves = k2_pq_shapes(schema, ids, shapes), count = 0;
+    for (int i = 0; i < leaves; i++) {
+        const struct k2_pq_shape *leaf = &shapes[i];
+        const struct k2_column *c = &schema->columns[leaf->column];
+        int repetition = c->is_required ? K2_PQ_REQUIRED : K2_PQ_OPTIONAL;
+        bool is_map = c->type == K2_MAP;
+        if (leaf->part == K2_PQ_ELEMENT || leaf->part == K2_PQ_KEY) {
+            elements[count++] = group(c->name, repetition, 1, is_map ? K2_PQ_MAP : K2_PQ_LIST,
+                                      ids[leaf->column].id);
+            elements[count++] = group(leaf->path[1], K2_PQ_REPEATED, is_map ? 2 : 1, -1, 0);
+        }
+        elements[count++] = leaf_element(leaf, repetition);
+    }
+    return count;
+}

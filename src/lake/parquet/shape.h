@@ -7,6 +7,7 @@
 #ifndef K2_LAKE_PARQUET_SHAPE_H
 #define K2_LAKE_PARQUET_SHAPE_H
 
+#include "base/str.h"
 #include "lake/parquet/format.h"
 #include "market/schema.h"
 
@@ -27,6 +28,20 @@ struct k2_pq_shape {
 /* Fills shapes in the order of the file's leaves; returns how many. */
 int k2_pq_shapes(const struct k2_schema *schema, const struct k2_field_ids *ids,
                  struct k2_pq_shape shapes[K2_PQ_LEAVES_MAX]);
+/* One node of a file's schema, as K2 writes it. */
+struct k2_pq_element {
+    struct k2_str name;
+    int physical; /* -1: a group */
+    int repetition, children;
+    int converted, logical; /* -1, 0: none */
+    int scale, precision;   /* of decimals */
+    int32_t field_id;       /* 0: none */
+};
+enum { K2_PQ_ELEMENTS_MAX = 4 * K2_COLUMNS_MAX, K2_PQ_SCALE = 8, K2_PQ_PRECISION = 18 };
+/* Fills elements in depth-first order, without the root; returns how many. */
+int k2_pq_elements(const struct k2_schema *schema, const struct k2_field_ids *ids,
+                   struct k2_pq_element elements[K2_PQ_ELEMENTS_MAX]);
+
 /* List, map and flags columns. */
 bool k2_pq_is_nested(enum k2_type type);
 /* Strings, as opposed to numbers. */
