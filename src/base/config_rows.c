@@ -91,6 +91,9 @@ const struct k2_config_row k2_config_rows[] = {
      .doc = "Memory that one query may use before it spills to disk."},
     {"query.tail_rows", K2_CONFIG_I64, "1000000", 0, 100000000, "rows",
      .doc = "Rows beyond the last snapshot that a query reads from the log itself."},
+    {"replay.memory", K2_CONFIG_SIZE, "512MiB", 16 * MIB, 16 * TIB, "bytes",
+     .doc = "Memory for the rows that a replay holds. Where more rows overlap in time, files are "
+            "read several times."},
     {"diag.level", K2_CONFIG_ENUM, "info", .choices = "debug|info|warn|error",
      .doc = "Least severe diagnostics that are written to stderr."},
     {"diag.format", K2_CONFIG_ENUM, "logfmt", .choices = "logfmt|json",

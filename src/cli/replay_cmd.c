@@ -14,21 +14,22 @@ struct emitter {
     enum { FORM_NDJSON, FORM_CSV, FORM_NONE } form;
 };
 
-static bool emit(void *self, const struct k2_batch *batch, uint32_t row, struct k2_err *err) {
+static bool emit(void *self, const struct k2_batch *batch, const uint32_t *rows, uint32_t count,
+                 struct k2_err *err) {
     struct emitter *e = self;
-    if (e->form == FORM_NDJSON) {
-        k2_row_json(&e->out, batch, row, K2_ROW_STORED);
-        k2_buf_byte(&e->out, '\n');
-    } else if (e->form == FORM_CSV) {
-        k2_row_csv(&e->out, batch, row);
+    for (uint32_t i = 0; i < count; i++) {
+        if (e->form == FORM_NDJSON) {
+            k2_row_json(&e->out, batch, rows[i], K2_ROW_STORED);
+            k2_buf_byte(&e->out, '\n');
+        } else {
+            k2_row_csv(&e->out, batch, rows[i]);
+        }
     }
     if (e->out.len >= FLUSH_BYTES) {
         k2_out(k2_buf_view(&e->out));
         k2_buf_clear(&e->out);
         K2_TRY(k2_out_flush(err));
     }
-    if (atomic_load(&k2_stop_asked))
-        return k2_err_set(err, K2_CANCELLED, "stopped");
     return true;
 }
 
@@ -59,7 +60,8 @@ int k2_cmd_replay(struct k2_home *home, const struct k2_args *args, struct k2_er
     struct k2_str symbols[SYMBOLS_MAX];
     struct k2_replay_opts opts = {.schema = k2_schema_by_table(k2_str_of(args->words[0])),
                                   .as_of = k2_arg(args, "as-of"),
-                                  .symbols = symbols};
+                                  .symbols = symbols,
+                                  .stop = &k2_stop_asked};
     const char *speed = k2_arg(args, "speed"), *exchange = k2_arg(args, "exchange");
     if (!opts.schema || (opts.schema->kind != K2_TRADE && opts.schema->kind != K2_QUOTE)) {
         k2_err_set(err, K2_USAGE, "replay %s: only trades and quotes can be replayed",
@@ -81,10 +83,12 @@ int k2_cmd_replay(struct k2_home *home, const struct k2_args *args, struct k2_er
         !k2_home_open(home, K2_HOME_LAKE, err))
         return -1;
     opts.lake = home->lake;
+    opts.reads_all = e.form != FORM_NONE;
+    opts.memory = k2_config_i64(home->config, "replay.memory");
     if (e.form == FORM_CSV)
         k2_row_csv_header(&e.out, opts.schema);
     struct k2_replay_result result;
-    bool ok = k2_replay_run(&opts, emit, &e, &result, err);
+    bool ok = k2_replay_run(&opts, e.form == FORM_NONE ? NULL : emit, &e, &result, err);
     k2_out(k2_buf_view(&e.out));
     k2_buf_done(&e.out);
     if (!ok || !k2_out_flush(err))

@@ -1,12 +1,16 @@
 /* replay.h -- the rows of a pinned snapshot in time order, and the digest of what was emitted.
  *
- * Order: (timestamp_ns, exchange, symbol, number). Files are merged, each opened when the merge
- * reaches its first moment and closed at its last, so memory follows how many overlap in time.
- * Threads: one thread per replay.
+ * Order: (timestamp_ns, exchange, symbol, number). Files are read on a thread of their own, a
+ * window of rows ahead of what is emitted; the two windows take at most opts->memory, however many
+ * files overlap in time, besides one row group being read. Threads: one thread per replay; each is
+ * called on it.
  */
 #ifndef K2_QUERY_REPLAY_H
 #define K2_QUERY_REPLAY_H
 
+#include <stdatomic.h>
+
+#include "base/clock.h"
 #include "base/hash.h"
 #include "lake/table/table.h"
 
@@ -18,28 +22,25 @@ struct k2_replay_opts {
     int symbol_count;
     struct k2_str exchange; /* empty: all */
     bool has_from, has_to;
-    int64_t from_ns, to_ns; /* from <= t < to */
+    int64_t from_ns, to_ns;  /* from <= t < to */
+    int64_t memory;          /* bytes; 0: 512 MiB */
+    bool reads_all;          /* each looks at log positions and flags too */
+    const atomic_bool *stop; /* set by another thread or a signal; NULL: never */
 };
 struct k2_replay_result {
     int64_t rows, snapshot_id;
     struct k2_hash128 digest;
-    bool is_complete; /* no open gap between the numbers emitted */
+    bool is_complete; /* no number can be missing in what was asked for */
     int64_t open_gaps;
 };
-/* One row, in order. Returns false to stop (err filled: an error; else just the end). */
-typedef bool k2_replay_fn(void *self, const struct k2_batch *batch, uint32_t row,
-                          struct k2_err *err);
-/* Errors: NOT_FOUND for a snapshot that is not there, CANCELLED when each stopped without an error,
- * those of the lake. */
+/* Takes rows[0..count) of batch, which come next in order. Returns false to stop (err filled). */
+typedef bool k2_replay_fn(void *self, const struct k2_batch *batch, const uint32_t *rows,
+                          uint32_t count, struct k2_err *err);
+/* Calls each (NULL: only the digest is wanted) for all rows asked for. Errors: NOT_FOUND for a
+ * snapshot that is not there, USAGE for an as_of that cannot be one, CANCELLED when stop was set,
+ * LIMIT when one moment has more rows than memory holds, those of the lake and of each. */
 bool k2_replay_run(const struct k2_replay_opts *opts, k2_replay_fn *each, void *self,
                    struct k2_replay_result *ret_result, struct k2_err *err) K2_MUST;
-
-/* Adds one row to a digest (contracts 9): per non-null stored column in schema order, but log_* and
- * quality_flags: its number from 1 (u16); ints and times i64, decimals i64 times 10^8, strings u32
- * length and bytes, lists u32 count and items, maps u32 count and entries by key bytes; all little
- * endian. scratch is reused from row to row. */
-void k2_digest_row(struct k2_hasher *hasher, const struct k2_batch *batch, uint32_t row,
-                   struct k2_buf *scratch);
 
 /* The snapshot an --as-of text means for a table: digits an id, else a tag, else a time (ISO 8601).
  * *ret_snapshot 0 when the table had none yet at that time. NOT_FOUND, USAGE. */

@@ -1,0 +1,266 @@
+/* replay_gaps.c -- is anything missing in what was replayed? The gap ledger knows. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "lake/table/read.h"
+#include "query/replay_impl.h"
+
+/* Numbers of one key that are missing, and when the rows beside them happened. */
+struct hole {
+    uint32_t key, gap;
+    int64_t first, last;
+    int64_t below, below_ns; /* the nearest row below: its number and time */
+    int64_t above, above_ns;
+};
+
+struct judge {
+    const struct k2_replay_opts *opts;
+    const struct k2_replay_columns *c;
+    struct k2_intern strings, keys, ids; /* keys: exchange and symbol, as codes */
+    struct hole *holes;                  /* by key and first once all are known */
+    size_t count, cap;
+};
+
+static void add_hole(struct judge *j, struct hole hole) {
+    if (j->count == j->cap) {
+        j->cap = K2_MAX(j->cap * 2, (size_t)64);
+        j->holes = k2_realloc(j->holes, j->cap * sizeof *j->holes);
+    }
+    hole.below = hole.below_ns = INT64_MIN;
+    hole.above = hole.above_ns = INT64_MAX;
+    j->holes[j->count++] = hole;
+}
+
+static bool is_asked(const struct judge *j, struct k2_str exchange, struct k2_str symbol) {
+    const struct k2_replay_opts *o = j->opts;
+    bool is = !o->symbol_count;
+    for (int i = 0; !is && i < o->symbol_count; i++)
+        is = k2_str_eq(o->symbols[i], symbol);
+    return is && (!o->exchange.len || k2_str_eq(o->exchange, exchange));
+}
+
+static bool take_gaps(void *self, const struct k2_batch *b) {
+    struct judge *j = self;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        uint32_t pair[2] = {b->col[K2_GAP_EXCHANGE].u32[i], b->col[K2_GAP_SYMBOL].u32[i]};
+        if (!k2_str_is(k2_batch_text(b, K2_GAP_DATA_TYPE, i), j->opts->schema->name) ||
+            !is_asked(j, k2_batch_text(b, K2_GAP_EXCHANGE, i), k2_batch_text(b, K2_GAP_SYMBOL, i)))
+            continue;
+        uint32_t known = j->ids.count;
+        uint32_t gap = k2_intern_add(&j->ids, k2_batch_text(b, K2_GAP_ID, i));
+        if (gap == known)
+            add_hole(j,
+                     (struct hole){.key = k2_intern_add(&j->keys, k2_str_make(pair, sizeof pair)),
+                                   .gap = gap,
+                                   .first = b->col[K2_GAP_FIRST_MISSING].i64[i],
+                                   .last = b->col[K2_GAP_LAST_MISSING].i64[i]});
+    }
+    return true;
+}
+
+/* ---- fills ---- */
+
+struct fill {
+    uint32_t gap;
+    int64_t first, last;
+};
+struct fills {
+    struct judge *judge;
+    struct fill *list;
+    size_t count, cap;
+};
+
+static bool take_fills(void *self, const struct k2_batch *b) {
+    struct fills *f = self;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        uint32_t gap = k2_intern_find(&f->judge->ids, k2_batch_text(b, K2_GAP_EVENT_GAP_ID, i));
+        if (gap == UINT32_MAX || !k2_str_is(k2_batch_text(b, K2_GAP_EVENT_TYPE, i), "FILL"))
+            continue;
+        if (f->count == f->cap) {
+            f->cap = K2_MAX(f->cap * 2, (size_t)64);
+            f->list = k2_realloc(f->list, f->cap * sizeof *f->list);
+        }
+        f->list[f->count++] =
+            (struct fill){gap, b->col[K2_GAP_EVENT_FIRST].i64[i], b->col[K2_GAP_EVENT_LAST].i64[i]};
+    }
+    return true;
+}
+
+static int by_gap(const void *a, const void *b) {
+    const struct fill *x = a, *y = b;
+    if (x->gap != y->gap)
+        return x->gap < y->gap ? -1 : 1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Holes are what is left of gaps between their fills. Holes stand by gap: ids are dense. */
+static void subtract_fills(struct judge *j, struct fills *fills) {
+    struct hole *gaps = j->holes;
+    size_t gap_count = j->count, at = 0;
+    j->holes = NULL;
+    j->count = j->cap = 0;
+    if (fills->count)
+        qsort(fills->list, fills->count, sizeof *fills->list, by_gap);
+    for (size_t g = 0; g < gap_count; g++) {
+        struct hole rest = gaps[g];
+        for (; at < fills->count && fills->list[at].gap == rest.gap; at++) {
+            const struct fill *f = &fills->list[at];
+            if (f->first > rest.first)
+                add_hole(j, (struct hole){.key = rest.key,
+                                          .gap = rest.gap,
+                                          .first = rest.first,
+                                          .last = K2_MIN(f->first - 1, rest.last)});
+            rest.first = K2_MAX(rest.first, f->last + 1);
+        }
+        if (rest.first <= rest.last)
+            add_hole(j, rest);
+    }
+    k2_free(gaps);
+}
+
+/* ---- when ---- */
+
+static int by_key(const void *a, const void *b) {
+    const struct hole *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* The number of holes that lie below a number of a key, or belong to a key before it. */
+static size_t holes_below(const struct judge *j, uint32_t key, int64_t number) {
+    size_t low = 0, high = j->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct hole *h = &j->holes[middle];
+        if (h->key < key || (h->key == key && h->last < number))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A row is the neighbour of the hole above it and of the one below it, unless one is nearer. */
+static void note_row(struct judge *j, uint32_t key, int64_t number, int64_t ns) {
+    size_t at = holes_below(j, key, number);
+    if (at > 0 && j->holes[at - 1].key == key && number < j->holes[at - 1].above) {
+        j->holes[at - 1].above = number;
+        j->holes[at - 1].above_ns = ns;
+    }
+    if (at < j->count && j->holes[at].key == key && number > j->holes[at].below) {
+        j->holes[at].below = number;
+        j->holes[at].below_ns = ns;
+    }
+}
+
+static bool take_rows(void *self, const struct k2_batch *b) {
+    struct judge *j = self;
+    uint32_t last[2] = {UINT32_MAX, UINT32_MAX}, key = UINT32_MAX;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        uint32_t pair[2] = {b->col[j->c->exchange].u32[i], b->col[j->c->symbol].u32[i]};
+        if (memcmp(pair, last, sizeof pair) != 0) {
+            memcpy(last, pair, sizeof pair);
+            key = k2_intern_find(&j->keys, k2_str_make(pair, sizeof pair));
+        }
+        if (key != UINT32_MAX)
+            note_row(j, key, k2_replay_number(j->c, b, i),
+                     b->col[j->c->timestamp].i64[i] * 1000 + b->col[j->c->nanos].i32[i]);
+    }
+    return true;
+}
+
+/* Two holes without a row between them share the rows around both. */
+static void share_neighbours(struct judge *j) {
+    for (size_t i = 1; i < j->count; i++)
+        if (j->holes[i].key == j->holes[i - 1].key && j->holes[i].below == INT64_MIN) {
+            j->holes[i].below = j->holes[i - 1].below;
+            j->holes[i].below_ns = j->holes[i - 1].below_ns;
+        }
+    for (size_t i = j->count; i-- > 1;)
+        if (j->holes[i].key == j->holes[i - 1].key && j->holes[i - 1].above == INT64_MAX) {
+            j->holes[i - 1].above = j->holes[i].above;
+            j->holes[i - 1].above_ns = j->holes[i].above_ns;
+        }
+}
+
+/* Looks up the rows beside the holes, of the symbols that have any. */
+static bool find_neighbours(struct judge *j, const struct k2_metadata *metadata, int64_t snapshot,
+                            struct k2_err *err) {
+    struct k2_str *symbols = k2_new_array(struct k2_str, j->keys.count + 1);
+    for (uint32_t i = 0; i < j->keys.count; i++) {
+        uint32_t pair[2];
+        memcpy(pair, k2_intern_str(&j->keys, i).ptr, sizeof pair);
+        symbols[i] = k2_intern_str(&j->strings, pair[1]);
+    }
+    struct k2_predicate predicate = {
+        .column = j->c->symbol, .value_count = (int)j->keys.count, .values = symbols};
+    struct k2_read_opts read = {.metadata = metadata,
+                                .schema = j->opts->schema,
+                                .snapshot_id = snapshot,
+                                .predicates = &predicate,
+                                .predicate_count = 1,
+                                .columns = 1u << j->c->symbol | 1u << j->c->exchange |
+                                           1u << j->c->timestamp | 1u << j->c->nanos |
+                                           1u << j->c->source | 1u << j->c->platform,
+                                .strings = &j->strings};
+    bool ok = k2_table_read(j->opts->lake, &read, take_rows, j, err);
+    k2_free(symbols);
+    share_neighbours(j);
+    return ok;
+}
+
+/* What is missing happened between its neighbours: can that be in the range asked for? */
+static bool may_be_in_range(const struct k2_replay_opts *o, const struct hole *hole) {
+    return !(o->has_from && hole->above_ns < o->from_ns) &&
+           !(o->has_to && hole->below_ns >= o->to_ns);
+}
+
+/* ---- the ledger ---- */
+
+/* As of the replayed snapshot's time: all tables of a commit have one time. */
+static bool read_ledger(struct judge *j, const struct k2_snapshot *pinned,
+                        const struct k2_metadata *ledger, enum k2_kind kind, k2_rows_fn *take,
+                        void *self, struct k2_err *err) {
+    const struct k2_snapshot *then =
+        ledger ? k2_metadata_snapshot_at(ledger, pinned->timestamp_ms) : NULL;
+    if (!then)
+        return true;
+    struct k2_read_opts read = {.metadata = ledger,
+                                .schema = k2_schema_of(kind),
+                                .snapshot_id = then->snapshot_id,
+                                .columns = ~0u,
+                                .strings = &j->strings};
+    return k2_table_read(j->opts->lake, &read, take, self, err);
+}
+
+bool k2_replay_judge(const struct k2_replay_opts *opts, const struct k2_metadata *metadata,
+                     int64_t snapshot, const struct k2_metadata *gaps,
+                     const struct k2_metadata *gap_events, struct k2_replay_result *result,
+                     struct k2_err *err) {
+    const struct k2_snapshot *pinned = k2_metadata_snapshot(metadata, snapshot);
+    struct judge j = {.opts = opts, .c = k2_replay_columns_of(opts->schema->kind)};
+    struct fills fills = {.judge = &j};
+    bool ok = read_ledger(&j, pinned, gaps, K2_GAP, take_gaps, &j, err) &&
+              read_ledger(&j, pinned, gap_events, K2_GAP_EVENT, take_fills, &fills, err);
+    if (ok)
+        subtract_fills(&j, &fills);
+    if (ok && j.count) {
+        qsort(j.holes, j.count, sizeof *j.holes, by_key);
+        if (opts->has_from || opts->has_to)
+            ok = find_neighbours(&j, metadata, snapshot, err);
+    }
+    result->open_gaps = 0;
+    for (size_t i = 0, counted = SIZE_MAX; ok && i < j.count; i++)
+        if (may_be_in_range(opts, &j.holes[i]) && j.holes[i].gap != counted) {
+            counted = j.holes[i].gap;
+            result->open_gaps++;
+        }
+    result->is_complete = result->open_gaps == 0;
+    k2_free(j.holes);
+    k2_free(fills.list);
+    k2_intern_done(&j.strings);
+    k2_intern_done(&j.keys);
+    k2_intern_done(&j.ids);
+    return ok;
+}

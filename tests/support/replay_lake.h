@@ -1,0 +1,219 @@
+/* replay_lake.h -- for tests of replay: a lake whose trades, commits and files the test chooses.
+ *
+ * The rows lie in one batch, and their log offset is their place in it. Each commit makes one file
+ * per day and exchange, sorted as the pipeline sorts them, with row groups of a few rows.
+ */
+#ifndef K2_TESTS_SUPPORT_REPLAY_LAKE_H
+#define K2_TESTS_SUPPORT_REPLAY_LAKE_H
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "lake/table/table.h"
+#include "support/test.h"
+
+#define LAKE_START_NS 1394409600000000000ll /* 2014-03-10 */
+
+enum { LAKE_FILES_MAX = 32, LAKE_IN_ORDER = 0, LAKE_DEALT_OUT = 1 };
+
+struct lake {
+    struct k2_clock_fake clock;
+    struct k2_lake *lake;
+    struct k2_intern strings;
+    struct k2_batch *rows;
+    struct k2_random random;
+    int64_t snapshot_id; /* of the last commit */
+};
+
+static inline int64_t rows_ns(const struct k2_batch *b, uint32_t row) {
+    return b->col[K2_TRADE_TIMESTAMP].i64[row] * 1000 + b->col[K2_TRADE_NANOS].i32[row];
+}
+
+static inline void rows_add(struct k2_batch *b, const char *symbol, const char *exchange,
+                            int64_t ns, int64_t number) {
+    uint32_t row = b->rows++;
+    char id[32];
+    snprintf(id, sizeof id, "t%lld", (long long)number);
+    b->col[K2_TRADE_ID].span[row] = k2_batch_put(b, k2_str_of(id));
+    b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(b->strings, k2_str_of(symbol));
+    b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(b->strings, k2_str_of(exchange));
+    b->col[K2_TRADE_ASSET_CLASS].u8[row] = K2_CRYPTO;
+    b->col[K2_TRADE_TIMESTAMP].i64[row] = ns / 1000;
+    b->col[K2_TRADE_NANOS].i32[row] = (int32_t)(ns % 1000);
+    b->col[K2_TRADE_PRICE].i64[row] = 100000000 + number;
+    b->col[K2_TRADE_QUANTITY].i64[row] = number * 1000;
+    b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(b->strings, K2_STR("USD"));
+    b->col[K2_TRADE_SIDE].u8[row] = (uint8_t)(number % 4);
+    struct k2_str words[] = {K2_STR("XT"), K2_STR("")};
+    b->col[K2_TRADE_CONDITIONS].span[row] = k2_batch_put_list(b, words, row % 3);
+    b->col[K2_TRADE_SOURCE_SEQUENCE].i64[row] = number;
+    b->col[K2_TRADE_SOURCE_SEQUENCE].valid[row] = 1;
+    b->col[K2_TRADE_INGESTION].i64[row] = ns / 1000 + 5;
+    b->col[K2_TRADE_PLATFORM_SEQUENCE].i64[row] = row;
+    b->col[K2_TRADE_VENDOR_DATA].valid[row] = row % 2;
+    b->col[K2_TRADE_VENDOR_DATA].span[row] = (struct k2_span){0};
+    if (row % 2)
+        b->col[K2_TRADE_VENDOR_DATA].span[row] = k2_batch_put_map(b, words + 1, words, 1);
+    b->col[K2_TRADE_FLAGS].u32[row] = 0;
+    b->col[K2_TRADE_LOG_ID].u32[row] = k2_intern_add(b->strings, K2_STR("0123abcd"));
+    b->col[K2_TRADE_LOG_PARTITION].i32[row] = 0;
+    b->col[K2_TRADE_LOG_OFFSET].i64[row] = row;
+}
+
+static inline void lake_open(struct lake *lake, uint32_t rows_max) {
+    struct k2_err err = {0};
+    char catalog[200];
+    *lake = (struct lake){0};
+    snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", test_dir());
+    k2_clock_fake_init(&lake->clock, 1700000000000000000);
+    struct k2_lake_opts opts = {.warehouse = "memory:",
+                                .catalog = catalog,
+                                .catalog_name = "k2",
+                                .clock = &lake->clock.clock,
+                                .previous_versions = 100,
+                                .manifest_merge_count = 8};
+    lake->lake = k2_lake_open(&opts, &err);
+    CHECK_OK(lake->lake != NULL);
+    lake->rows = k2_batch_new(k2_schema_of(K2_TRADE), rows_max, &lake->strings);
+    k2_random_seed(&lake->random, 1);
+}
+
+static inline void lake_close(struct lake *lake) {
+    k2_batch_free(lake->rows);
+    k2_intern_done(&lake->strings);
+    k2_lake_free(lake->lake);
+}
+
+/* ---- files ---- */
+
+struct lake_files {
+    struct k2_data_file files[LAKE_FILES_MAX];
+    struct k2_file_stats stats[LAKE_FILES_MAX];
+    struct k2_buf uris[LAKE_FILES_MAX];
+    int count;
+};
+
+static inline void lake_write_file(struct lake *lake, struct lake_files *out,
+                                   const struct k2_metadata *metadata, const struct k2_batch *b,
+                                   const uint32_t *rows, uint32_t count) {
+    struct k2_err err = {0};
+    struct k2_store *store = k2_lake_store(lake->lake);
+    struct k2_field_ids ids[K2_COLUMNS_MAX];
+    struct k2_parquet_opts opts = k2_parquet_defaults();
+    struct k2_buf path = {0};
+    CHECK(out->count < LAKE_FILES_MAX);
+    struct k2_data_file *file = &out->files[out->count];
+    struct k2_file_stats *stats = &out->stats[out->count];
+    opts.row_group_rows = 50;
+    opts.page_rows = 20;
+    CHECK_OK(k2_metadata_field_ids(metadata, b->schema, ids, &err));
+    CHECK_OK(k2_partition_of(metadata, b, rows ? rows[0] : 0, file->partition, &err));
+    k2_data_path(metadata, file->partition, &lake->random, &path);
+    k2_store_uri(store, k2_buf_cstr(&path), &out->uris[out->count]);
+    struct k2_sink *sink = k2_sink_open(store, path.ptr, &err);
+    CHECK_OK(sink != NULL);
+    struct k2_parquet_writer *writer = k2_parquet_writer_new(sink, b->schema, ids, &opts, &err);
+    CHECK_OK(writer != NULL);
+    CHECK_OK(k2_parquet_write(writer, b, rows, count, &err));
+    CHECK_OK(k2_parquet_finish(writer, stats, &err));
+    k2_parquet_writer_free(writer);
+    CHECK_OK(k2_sink_commit(sink, &err));
+    file->path = k2_buf_view(&out->uris[out->count++]);
+    file->spec_id = metadata->default_spec_id;
+    file->record_count = stats->rows;
+    file->file_size = stats->bytes;
+    file->stats_count = stats->stats_count;
+    file->stats = stats->stats;
+    file->split_count = stats->split_count;
+    file->split_offsets = stats->split_offsets;
+    k2_buf_done(&path);
+}
+
+/* By exchange and day, which are the file's, then symbol, time and number. */
+static inline int lake_compare(const void *a, const void *z, void *batch) {
+    const struct k2_batch *b = batch;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)z;
+    int64_t day_ns = 86400000000000, x = rows_ns(b, i), y = rows_ns(b, j);
+    int order =
+        k2_str_cmp(k2_batch_text(b, K2_TRADE_EXCHANGE, i), k2_batch_text(b, K2_TRADE_EXCHANGE, j));
+    if (!order)
+        order = (x / day_ns > y / day_ns) - (x / day_ns < y / day_ns);
+    if (!order)
+        order =
+            k2_str_cmp(k2_batch_text(b, K2_TRADE_SYMBOL, i), k2_batch_text(b, K2_TRADE_SYMBOL, j));
+    if (!order)
+        order = (x > y) - (x < y);
+    return order ? order : (i > j) - (i < j);
+}
+
+static inline bool lake_same_file(const struct k2_batch *b, uint32_t i, uint32_t j) {
+    int64_t day_ns = 86400000000000;
+    return b->col[K2_TRADE_EXCHANGE].u32[i] == b->col[K2_TRADE_EXCHANGE].u32[j] &&
+           rows_ns(b, i) / day_ns == rows_ns(b, j) / day_ns;
+}
+
+static inline const struct k2_metadata *lake_table(struct lake *lake, enum k2_kind kind) {
+    struct k2_err err = {0};
+    const struct k2_metadata *metadata = NULL;
+    CHECK_OK(k2_lake_create(lake->lake, k2_schema_of(kind), NULL, &metadata, &err));
+    return metadata;
+}
+
+/* One commit of some rows, and of what a ledger says of them (each may be NULL). The clock moves on
+ * by a second. */
+static inline void lake_commit(struct lake *lake, uint32_t *rows, uint32_t count,
+                               const struct k2_batch *gaps, const struct k2_batch *fills) {
+    struct k2_err err = {0};
+    const struct k2_metadata *bases[3] = {lake_table(lake, K2_TRADE), NULL, NULL};
+    struct lake_files *made = k2_new_array(struct lake_files, 3);
+    struct k2_change changes[3];
+    int change_count = 1;
+    qsort_r(rows, count, sizeof *rows, lake_compare, lake->rows);
+    for (uint32_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && lake_same_file(lake->rows, rows[from], rows[to]);)
+            to++;
+        lake_write_file(lake, &made[0], bases[0], lake->rows, rows + from, to - from);
+    }
+    const struct k2_batch *ledgers[] = {gaps, fills};
+    for (int i = 0; i < 2; i++)
+        if (ledgers[i]) {
+            bases[change_count] = lake_table(lake, ledgers[i]->schema->kind);
+            lake_write_file(lake, &made[change_count], bases[change_count], ledgers[i], NULL,
+                            ledgers[i]->rows);
+            change_count++;
+        }
+    for (int i = 0; i < change_count; i++)
+        changes[i] = (struct k2_change){.base = bases[i],
+                                        .operation = "append",
+                                        .add_count = made[i].count,
+                                        .add = made[i].files};
+    CHECK_OK(k2_lake_commit(lake->lake, changes, change_count, &err));
+    lake->snapshot_id = changes[0].result->current_snapshot_id;
+    for (int i = 0; i < change_count; i++) {
+        k2_metadata_unref(changes[i].result);
+        k2_metadata_unref(bases[i]);
+        for (int f = 0; f < made[i].count; f++) {
+            k2_file_stats_done(&made[i].stats[f]);
+            k2_buf_done(&made[i].uris[f]);
+        }
+    }
+    k2_free(made);
+    lake->clock.ns += 1000000000;
+}
+
+/* All rows in so many commits: one stretch of them each, or dealt out like cards. */
+static inline void lake_commit_all(struct lake *lake, int commits, int mode) {
+    uint32_t *rows = k2_new_array(uint32_t, lake->rows->rows);
+    for (int c = 0; c < commits; c++) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < lake->rows->rows; i++)
+            if (mode == LAKE_DEALT_OUT
+                    ? i % (uint32_t)commits == (uint32_t)c
+                    : (uint64_t)i * (uint32_t)commits / lake->rows->rows == (uint32_t)c)
+                rows[count++] = i;
+        lake_commit(lake, rows, count, NULL, NULL);
+    }
+    k2_free(rows);
+}
+
+#endif
