@@ -111,46 +111,74 @@ static bool list_files(const struct k2_replay_opts *o, const struct k2_metadata 
 
 /* ---- emitting ---- */
 
-struct replay {
-    const struct k2_replay_opts *opts;
-    k2_replay_fn *each;
-    void *self;
-    struct k2_intern strings[2]; /* of the two windows */
-    struct k2_digest *digest;
-    struct k2_loader *loader;
-    struct k2_window *window; /* being emitted */
-    uint32_t at;              /* in it */
-    int64_t rows;
-    bool is_done;
-    struct k2_err *err;
-};
-
-static bool emit(struct replay *r, const uint32_t *rows, uint32_t count) {
-    k2_digest_add(r->digest, r->window->batch, rows, count);
-    r->rows += count;
-    return !r->each || r->each(r->self, r->window->batch, rows, count, r->err);
+bool k2_replay_is_asked_to_stop(const struct k2_replay *r) {
+    return r->opts->stop && atomic_load_explicit(r->opts->stop, memory_order_relaxed);
 }
 
-static void finish_window(struct replay *r) {
+/* False with an error; a reader that has enough only ends the replay. */
+static bool hand_on(struct k2_replay *r, const struct k2_batch *batch, const uint32_t *rows,
+                    uint32_t count, struct k2_err *err) {
+    if (!r->each || r->each(r->self, batch, rows, count, err))
+        return true;
+    r->is_stopped = err->code == K2_CANCELLED;
+    if (r->is_stopped)
+        *err = (struct k2_err){0};
+    return r->is_stopped;
+}
+
+bool k2_replay_idle(struct k2_replay *r, struct k2_err *err) {
+    return hand_on(r, NULL, NULL, 0, err);
+}
+
+static bool emit(struct k2_replay *r, const uint32_t *rows, uint32_t count) {
+    k2_digest_add(r->digest, r->window->batch, rows, count);
+    r->rows += count;
+    return hand_on(r, r->window->batch, rows, count, r->err) && !r->is_stopped;
+}
+
+static void finish_window(struct k2_replay *r) {
     r->is_done = r->window->is_last;
     k2_loader_return(r->loader, r->window);
     r->window = NULL;
     r->at = 0;
 }
 
-/* One stretch of rows. Ends the agents' loop below 0, at the end or with an error. */
+/* How many of the next count rows are due. Rows that come behind their time, such as those of a
+ * late commit, are due at once. */
+static uint32_t due_rows(struct k2_replay *r, uint32_t count) {
+    if (r->opts->speed <= 0 || !count)
+        return count;
+    const int64_t *ts = r->window->ts + r->at;
+    int64_t now = k2_now_ns(r->clock);
+    if (!r->has_begun) {
+        r->has_begun = true;
+        r->start_ns = now;
+        r->first_ns = ts[0];
+    }
+    double passed = (double)(now - r->start_ns) * r->opts->speed;
+    uint32_t due = 0;
+    while (due < count && (double)ts[due] - (double)r->first_ns <= passed)
+        due++;
+    return due;
+}
+
+/* One stretch of rows. Ends the agents' loop below 0, at the end, when stopped, or with an error.
+ */
 static int emit_some(void *self) {
-    struct replay *r = self;
+    struct k2_replay *r = self;
     bool has_failed = false;
-    if (r->opts->stop && atomic_load_explicit(r->opts->stop, memory_order_relaxed)) {
-        k2_err_set(r->err, K2_CANCELLED, "stopped");
+    if (k2_replay_is_asked_to_stop(r)) {
+        r->is_stopped = true;
         return -1;
     }
     if (!r->window)
         r->window = k2_loader_take(r->loader, &has_failed);
     if (!r->window)
         return has_failed ? -1 : 0;
-    uint32_t count = K2_MIN(r->window->ready - r->at, (uint32_t)STRETCH);
+    uint32_t left = K2_MIN(r->window->ready - r->at, (uint32_t)STRETCH);
+    uint32_t count = due_rows(r, left);
+    if (left && !count)
+        return k2_replay_idle(r, r->err) && !r->is_stopped ? 0 : -1;
     if (count && !emit(r, r->window->order + r->at, count))
         return -1;
     r->at += count;
@@ -160,9 +188,9 @@ static int emit_some(void *self) {
 }
 
 /* Loads and emits the rows of some files. */
-static bool run_files(struct replay *r, const struct k2_metadata *metadata,
-                      struct k2_replay_file *files, int count, struct k2_err *err) {
-    r->loader = k2_loader_new(r->opts, metadata, files, count, r->strings);
+static bool run_files(struct k2_replay *r, struct k2_replay_file *files, int count,
+                      struct k2_err *err) {
+    r->loader = k2_loader_new(r->opts, r->tables[0], files, count, r->strings);
     r->window = NULL;
     r->at = 0;
     r->is_done = false;
@@ -173,55 +201,95 @@ static bool run_files(struct replay *r, const struct k2_metadata *metadata,
         struct k2_err loader_err = {0};
         atomic_bool is_over = false;
         k2_agents_run(&agent, 1, &is_over);
-        ok = k2_loader_stop(r->loader, &loader_err) || r->is_done;
+        bool is_loaded = k2_loader_stop(r->loader, &loader_err);
+        ok = r->is_done || r->is_stopped;
         /* What stopped the emitter says more than that the loader was stopped. */
-        if (!r->is_done && err->code == K2_OK && !ok)
+        if (!ok && !is_loaded && err->code == K2_OK)
             *err = loader_err;
-        ok = r->is_done;
     }
     k2_loader_free(r->loader);
     r->loader = NULL;
     return ok;
 }
 
-static bool run_snapshot(struct replay *r, const struct k2_metadata *metadata, int64_t snapshot,
-                         struct k2_err *err) {
+/* Keeps the files that a commit added, in their order. */
+static void keep_added(struct k2_scan *scan, int64_t snapshot) {
+    int kept = 0;
+    for (int i = 0; i < scan->file_count; i++)
+        if (scan->files[i].snapshot_id == snapshot)
+            scan->files[kept++] = scan->files[i];
+    scan->file_count = kept;
+}
+
+bool k2_replay_snapshot(struct k2_replay *r, int64_t snapshot, bool is_commit_only,
+                        struct k2_err *err) {
     struct k2_predicate predicates[3];
     int predicate_count = k2_replay_predicates(r->opts, predicates);
     struct k2_scan scan = {0};
-    K2_TRY(k2_table_scan(r->opts->lake, metadata, r->opts->schema, snapshot, predicates,
+    K2_TRY(k2_table_scan(r->opts->lake, r->tables[0], r->opts->schema, snapshot, predicates,
                          predicate_count, &scan, err));
+    if (is_commit_only)
+        keep_added(&scan, snapshot);
     struct k2_replay_file *files =
         k2_new_array(struct k2_replay_file, (size_t)K2_MAX(scan.file_count, 1));
-    bool ok = list_files(r->opts, metadata, &scan, files, err) &&
-              run_files(r, metadata, files, scan.file_count, err);
+    r->snapshot_id = snapshot;
+    r->snapshot_ms = k2_metadata_snapshot(r->tables[0], snapshot)->timestamp_ms;
+    bool ok = list_files(r->opts, r->tables[0], &scan, files, err) &&
+              (!scan.file_count || run_files(r, files, scan.file_count, err));
     k2_free(files);
     k2_scan_done(&scan);
     return ok;
 }
 
+/* ---- the whole ---- */
+
+static void unpin(struct k2_replay *r) {
+    for (size_t i = 0; i < K2_COUNT(r->tables); i++) {
+        k2_metadata_unref(r->tables[i]);
+        r->tables[i] = NULL;
+    }
+}
+
+bool k2_replay_pin(struct k2_replay *r, struct k2_err *err) {
+    const struct k2_schema *schema = r->opts->schema;
+    char main[64];
+    snprintf(main, sizeof main, "%s.%s", schema->table_namespace, schema->table_name);
+    const char *names[] = {main, "ops.gaps", "ops.gap_events"};
+    unpin(r);
+    return k2_lake_load(r->opts->lake, names, K2_COUNT(names), r->tables, err);
+}
+
+static bool run(struct k2_replay *r, struct k2_replay_result *result, struct k2_err *err) {
+    const struct k2_replay_opts *o = r->opts;
+    int64_t snapshot = 0;
+    K2_TRY(k2_replay_pin(r, err));
+    K2_TRY(!r->tables[0] || k2_as_of_resolve(r->tables[0], o->as_of, &snapshot, err));
+    K2_TRY(!snapshot || k2_replay_snapshot(r, snapshot, false, err));
+    K2_TRY(!o->follows || r->is_stopped || k2_replay_follow(r, err));
+    if (r->snapshot_id)
+        K2_TRY(k2_replay_judge(r, result, err));
+    result->is_stopped = r->is_stopped;
+    result->is_complete &= !r->is_stopped;
+    return true;
+}
+
 bool k2_replay_run(const struct k2_replay_opts *opts, k2_replay_fn *each, void *self,
                    struct k2_replay_result *ret_result, struct k2_err *err) {
-    char main[64];
-    snprintf(main, sizeof main, "%s.%s", opts->schema->table_namespace, opts->schema->table_name);
-    const char *names[] = {main, "ops.gaps", "ops.gap_events"};
-    const struct k2_metadata *tables[3] = {0};
     struct k2_replay_result result = {.is_complete = true};
-    K2_TRY(k2_lake_load(opts->lake, names, 3, tables, err));
-    struct replay r = {.opts = opts, .each = each, .self = self};
+    struct k2_replay r = {.opts = opts,
+                          .clock = opts->clock ? opts->clock : k2_clock_real(),
+                          .each = each,
+                          .self = self};
     r.digest = k2_digest_new(opts->schema);
-    bool ok = !tables[0] || k2_as_of_resolve(tables[0], opts->as_of, &result.snapshot_id, err);
-    if (ok && result.snapshot_id)
-        ok = run_snapshot(&r, tables[0], result.snapshot_id, err) &&
-             k2_replay_judge(opts, tables[0], result.snapshot_id, tables[1], tables[2], &result,
-                             err);
+    *err = (struct k2_err){0};
+    bool ok = run(&r, &result, err);
     result.rows = r.rows;
+    result.snapshot_id = r.snapshot_id;
     result.digest = k2_digest_end(r.digest);
     k2_digest_free(r.digest);
     for (int i = 0; i < 2; i++)
         k2_intern_done(&r.strings[i]);
-    for (int i = 0; i < 3; i++)
-        k2_metadata_unref(tables[i]);
+    unpin(&r);
     if (ok)
         *ret_result = result;
     return ok;

@@ -1,5 +1,6 @@
 /* replay_gaps.c -- is anything missing in what was replayed? The gap ledger knows. */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "lake/table/read.h"
@@ -19,6 +20,7 @@ struct judge {
     struct k2_intern strings, keys, ids; /* keys: exchange and symbol, as codes */
     struct hole *holes;                  /* by key and first once all are known */
     size_t count, cap;
+    int64_t losses; /* of the log: no one knows which numbers, or of when */
 };
 
 static void add_hole(struct judge *j, struct hole hole) {
@@ -31,6 +33,16 @@ static void add_hole(struct judge *j, struct hole hole) {
     j->holes[j->count++] = hole;
 }
 
+/* What the log lost unread may be of any symbol. Its row is named after the topic, where the
+ * exchange's letters are of one case. */
+static bool is_loss(const struct judge *j, const struct k2_batch *b, uint32_t row,
+                    bool *ret_is_asked) {
+    struct k2_str asked = j->opts->exchange, exchange = k2_batch_text(b, K2_GAP_EXCHANGE, row);
+    *ret_is_asked = !asked.len || (asked.len == exchange.len &&
+                                   strncasecmp(asked.ptr, exchange.ptr, asked.len) == 0);
+    return k2_str_starts(k2_batch_text(b, K2_GAP_CODE, row), "LOG_");
+}
+
 static bool is_asked(const struct judge *j, struct k2_str exchange, struct k2_str symbol) {
     const struct k2_replay_opts *o = j->opts;
     bool is = !o->symbol_count;
@@ -39,22 +51,31 @@ static bool is_asked(const struct judge *j, struct k2_str exchange, struct k2_st
     return is && (!o->exchange.len || k2_str_eq(o->exchange, exchange));
 }
 
+static void take_gap(struct judge *j, const struct k2_batch *b, uint32_t row) {
+    uint32_t pair[2] = {b->col[K2_GAP_EXCHANGE].u32[row], b->col[K2_GAP_SYMBOL].u32[row]};
+    bool is_loss_asked, is_lost = is_loss(j, b, row, &is_loss_asked);
+    if (is_lost ? !is_loss_asked
+                : !is_asked(j, k2_batch_text(b, K2_GAP_EXCHANGE, row),
+                            k2_batch_text(b, K2_GAP_SYMBOL, row)))
+        return;
+    uint32_t known = j->ids.count;
+    uint32_t gap = k2_intern_add(&j->ids, k2_batch_text(b, K2_GAP_ID, row));
+    if (gap != known)
+        return;
+    if (is_lost)
+        j->losses++;
+    else
+        add_hole(j, (struct hole){.key = k2_intern_add(&j->keys, k2_str_make(pair, sizeof pair)),
+                                  .gap = gap,
+                                  .first = b->col[K2_GAP_FIRST_MISSING].i64[row],
+                                  .last = b->col[K2_GAP_LAST_MISSING].i64[row]});
+}
+
 static bool take_gaps(void *self, const struct k2_batch *b) {
     struct judge *j = self;
-    for (uint32_t i = 0; i < b->rows; i++) {
-        uint32_t pair[2] = {b->col[K2_GAP_EXCHANGE].u32[i], b->col[K2_GAP_SYMBOL].u32[i]};
-        if (!k2_str_is(k2_batch_text(b, K2_GAP_DATA_TYPE, i), j->opts->schema->name) ||
-            !is_asked(j, k2_batch_text(b, K2_GAP_EXCHANGE, i), k2_batch_text(b, K2_GAP_SYMBOL, i)))
-            continue;
-        uint32_t known = j->ids.count;
-        uint32_t gap = k2_intern_add(&j->ids, k2_batch_text(b, K2_GAP_ID, i));
-        if (gap == known)
-            add_hole(j,
-                     (struct hole){.key = k2_intern_add(&j->keys, k2_str_make(pair, sizeof pair)),
-                                   .gap = gap,
-                                   .first = b->col[K2_GAP_FIRST_MISSING].i64[i],
-                                   .last = b->col[K2_GAP_LAST_MISSING].i64[i]});
-    }
+    for (uint32_t i = 0; i < b->rows; i++)
+        if (k2_str_is(k2_batch_text(b, K2_GAP_DATA_TYPE, i), j->opts->schema->name))
+            take_gap(j, b, i);
     return true;
 }
 
@@ -93,7 +114,7 @@ static int by_gap(const void *a, const void *b) {
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Holes are what is left of gaps between their fills. Holes stand by gap: ids are dense. */
+/* Holes are what is left of gaps between their fills. Holes stand by gap: ids rise. */
 static void subtract_fills(struct judge *j, struct fills *fills) {
     struct hole *gaps = j->holes;
     size_t gap_count = j->count, at = 0;
@@ -103,6 +124,8 @@ static void subtract_fills(struct judge *j, struct fills *fills) {
         qsort(fills->list, fills->count, sizeof *fills->list, by_gap);
     for (size_t g = 0; g < gap_count; g++) {
         struct hole rest = gaps[g];
+        while (at < fills->count && fills->list[at].gap < rest.gap)
+            at++;
         for (; at < fills->count && fills->list[at].gap == rest.gap; at++) {
             const struct fill *f = &fills->list[at];
             if (f->first > rest.first)
@@ -184,9 +207,9 @@ static void share_neighbours(struct judge *j) {
         }
 }
 
-/* Looks up the rows beside the holes, of the symbols that have any. */
-static bool find_neighbours(struct judge *j, const struct k2_metadata *metadata, int64_t snapshot,
-                            struct k2_err *err) {
+/* Looks up the rows beside the holes, of the symbols that have any. Where the snapshot has expired
+ * meanwhile, rows of the current one tell as much. */
+static bool find_neighbours(struct judge *j, const struct k2_replay *r, struct k2_err *err) {
     struct k2_str *symbols = k2_new_array(struct k2_str, j->keys.count + 1);
     for (uint32_t i = 0; i < j->keys.count; i++) {
         uint32_t pair[2];
@@ -195,9 +218,10 @@ static bool find_neighbours(struct judge *j, const struct k2_metadata *metadata,
     }
     struct k2_predicate predicate = {
         .column = j->c->symbol, .value_count = (int)j->keys.count, .values = symbols};
-    struct k2_read_opts read = {.metadata = metadata,
+    bool is_there = k2_metadata_snapshot(r->tables[0], r->snapshot_id) != NULL;
+    struct k2_read_opts read = {.metadata = r->tables[0],
                                 .schema = j->opts->schema,
-                                .snapshot_id = snapshot,
+                                .snapshot_id = is_there ? r->snapshot_id : 0,
                                 .predicates = &predicate,
                                 .predicate_count = 1,
                                 .columns = 1u << j->c->symbol | 1u << j->c->exchange |
@@ -219,11 +243,9 @@ static bool may_be_in_range(const struct k2_replay_opts *o, const struct hole *h
 /* ---- the ledger ---- */
 
 /* As of the replayed snapshot's time: all tables of a commit have one time. */
-static bool read_ledger(struct judge *j, const struct k2_snapshot *pinned,
-                        const struct k2_metadata *ledger, enum k2_kind kind, k2_rows_fn *take,
-                        void *self, struct k2_err *err) {
-    const struct k2_snapshot *then =
-        ledger ? k2_metadata_snapshot_at(ledger, pinned->timestamp_ms) : NULL;
+static bool read_ledger(struct judge *j, int64_t until_ms, const struct k2_metadata *ledger,
+                        enum k2_kind kind, k2_rows_fn *take, void *self, struct k2_err *err) {
+    const struct k2_snapshot *then = ledger ? k2_metadata_snapshot_at(ledger, until_ms) : NULL;
     if (!then)
         return true;
     struct k2_read_opts read = {.metadata = ledger,
@@ -234,25 +256,22 @@ static bool read_ledger(struct judge *j, const struct k2_snapshot *pinned,
     return k2_table_read(j->opts->lake, &read, take, self, err);
 }
 
-bool k2_replay_judge(const struct k2_replay_opts *opts, const struct k2_metadata *metadata,
-                     int64_t snapshot, const struct k2_metadata *gaps,
-                     const struct k2_metadata *gap_events, struct k2_replay_result *result,
+bool k2_replay_judge(const struct k2_replay *r, struct k2_replay_result *result,
                      struct k2_err *err) {
-    const struct k2_snapshot *pinned = k2_metadata_snapshot(metadata, snapshot);
-    struct judge j = {.opts = opts, .c = k2_replay_columns_of(opts->schema->kind)};
+    struct judge j = {.opts = r->opts, .c = k2_replay_columns_of(r->opts->schema->kind)};
     struct fills fills = {.judge = &j};
-    bool ok = read_ledger(&j, pinned, gaps, K2_GAP, take_gaps, &j, err) &&
-              read_ledger(&j, pinned, gap_events, K2_GAP_EVENT, take_fills, &fills, err);
+    bool ok = read_ledger(&j, r->snapshot_ms, r->tables[1], K2_GAP, take_gaps, &j, err) &&
+              read_ledger(&j, r->snapshot_ms, r->tables[2], K2_GAP_EVENT, take_fills, &fills, err);
     if (ok)
         subtract_fills(&j, &fills);
     if (ok && j.count) {
         qsort(j.holes, j.count, sizeof *j.holes, by_key);
-        if (opts->has_from || opts->has_to)
-            ok = find_neighbours(&j, metadata, snapshot, err);
+        if (r->opts->has_from || r->opts->has_to)
+            ok = find_neighbours(&j, r, err);
     }
-    result->open_gaps = 0;
+    result->open_gaps = j.losses;
     for (size_t i = 0, counted = SIZE_MAX; ok && i < j.count; i++)
-        if (may_be_in_range(opts, &j.holes[i]) && j.holes[i].gap != counted) {
+        if (may_be_in_range(r->opts, &j.holes[i]) && j.holes[i].gap != counted) {
             counted = j.holes[i].gap;
             result->open_gaps++;
         }

@@ -56,14 +56,47 @@ void k2_loader_return(struct k2_loader *loader, struct k2_window *window);
 /* Ends the thread. False with the loader's error. */
 bool k2_loader_stop(struct k2_loader *loader, struct k2_err *err) K2_MUST;
 
+/* A replay being run. */
+struct k2_digest;
+struct k2_replay {
+    const struct k2_replay_opts *opts;
+    struct k2_clock *clock;
+    k2_replay_fn *each;
+    void *self;
+    const struct k2_metadata *tables[3]; /* the replayed one, the ledger's gaps and their events */
+    struct k2_intern strings[2];         /* of the two windows */
+    struct k2_digest *digest;
+    struct k2_loader *loader;
+    struct k2_window *window; /* being emitted */
+    uint32_t at;              /* in it */
+    int64_t rows, snapshot_id, snapshot_ms;
+    bool is_done; /* all rows of the files at hand were emitted */
+    bool is_stopped;
+    bool has_begun; /* with a speed: the row of first_ns was due at start_ns */
+    int64_t start_ns, first_ns;
+    struct k2_err *err;
+};
+/* Pins the tables as they are now. */
+bool k2_replay_pin(struct k2_replay *replay, struct k2_err *err) K2_MUST;
+/* Emits the rows of a snapshot: all of them, or only those its own commit added. Stopped or not,
+ * replay->snapshot_id is then this one. */
+bool k2_replay_snapshot(struct k2_replay *replay, int64_t snapshot, bool is_commit_only,
+                        struct k2_err *err) K2_MUST;
+/* Whether it was stopped from outside; is_stopped is set once it has been seen in the midst of
+ * rows. */
+bool k2_replay_is_asked_to_stop(const struct k2_replay *replay);
+/* Says that nothing comes for a while. */
+bool k2_replay_idle(struct k2_replay *replay, struct k2_err *err) K2_MUST;
+/* Emits what is committed from here on, until it is stopped. */
+bool k2_replay_follow(struct k2_replay *replay, struct k2_err *err) K2_MUST;
+
 /* Sorts places by time, then exchange, symbol and number. */
 void k2_window_sort(struct k2_window *window, const struct k2_replay_columns *columns,
                     struct k2_buf *scratch);
 
-/* Whether the gap ledger, as of the snapshot, proves that nothing is missing in what was asked. */
-bool k2_replay_judge(const struct k2_replay_opts *opts, const struct k2_metadata *metadata,
-                     int64_t snapshot, const struct k2_metadata *gaps,
-                     const struct k2_metadata *gap_events, struct k2_replay_result *result,
+/* Whether the gap ledger, as of the snapshot that was emitted last, proves that nothing is missing
+ * in what was asked. */
+bool k2_replay_judge(const struct k2_replay *replay, struct k2_replay_result *result,
                      struct k2_err *err) K2_MUST;
 /* The part of opts that scans can prune by; predicates must hold three. */
 int k2_replay_predicates(const struct k2_replay_opts *opts, struct k2_predicate *predicates);
