@@ -12,6 +12,16 @@ static int find_flag(const struct k2_option *flags, struct k2_str name) {
     return -1;
 }
 
+/* A flag that means two things has two rows of its name, one behind the other: the second time it
+ * is given it fills the second. */
+static int find_free_flag(const struct k2_args *args, struct k2_str name) {
+    int flag = find_flag(args->flags, name);
+    while (flag >= 0 && args->values[flag] && args->flags[flag + 1].name &&
+           k2_str_is(name, args->flags[flag + 1].name))
+        flag++;
+    return flag;
+}
+
 static bool unknown_flag(const struct k2_command *command, struct k2_str name, struct k2_err *err) {
     const char *nearest = NULL;
     int best = 4;
@@ -43,7 +53,7 @@ bool k2_args_parse(const struct k2_command *command, int argc, char **argv, stru
             continue;
         }
         struct k2_str value, name = k2_str_split(k2_str_of(word + 2), '=', &value);
-        int flag = find_flag(command->flags, name);
+        int flag = find_free_flag(args, name);
         if (flag < 0)
             return unknown_flag(command, name, err);
         K2_ASSERT(flag < K2_FLAGS_MAX);

@@ -44,9 +44,11 @@ static const struct k2_option replay_options[] = {
     {"exchange", "X", "only this exchange"},
     {"from", "T", "from this time on (ISO 8601)"},
     {"to", "T", "before this time"},
+    {"to", "URL", "send the rows to tcp://HOST:PORT (both --to may be given)"},
     {"as-of", "S", "snapshot id, tag or time to pin"},
-    {"speed", "max", "full speed"},
-    {"format", "F", "ndjson (default), csv, or none for the digest alone"},
+    {"speed", "N", "N times as fast as the rows' own times, or max (default)"},
+    {"follow", NULL, "go on with what is committed, until interrupted"},
+    {"format", "F", "ndjson (default), json, csv, avro, arrow, or none: the digest alone"},
     {0}};
 static const struct k2_option log_read_options[] = {{"partition", "P", "only this log partition"},
                                                     {"from", "OFFSET", "from this offset on"},

@@ -209,9 +209,17 @@ bool k2_formatter_chunk(struct k2_formatter *f, duckdb_data_chunk chunk, uint64_
                         struct k2_err *err) {
     for (int i = 0; i < f->column_count; i++)
         k2_vec_bind(&f->columns[i], duckdb_data_chunk_get_vector(chunk, (idx_t)i), &f->vecs[i]);
+    return k2_formatter_rows(f, count, err);
+}
+
+bool k2_formatter_rows(struct k2_formatter *f, uint64_t count, struct k2_err *err) {
     f->row_count += (int64_t)count;
     K2_TRY(check_sizes(f, count, err));
     return f->ops->rows(f, count, err) && k2_formatter_spill(f, false, err);
+}
+
+bool k2_formatter_flush(struct k2_formatter *f, struct k2_err *err) {
+    return (!f->ops->flush || f->ops->flush(f, err)) && k2_formatter_spill(f, true, err);
 }
 
 bool k2_formatter_end(struct k2_formatter *f, struct k2_err *err) {

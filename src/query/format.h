@@ -84,6 +84,7 @@ struct k2_formatter_ops {
     bool (*rows)(struct k2_formatter *f, uint64_t count, struct k2_err *err);
     bool (*end)(struct k2_formatter *f, struct k2_err *err);
     void (*done)(struct k2_formatter *f);
+    bool (*flush)(struct k2_formatter *f, struct k2_err *err); /* NULL: holds no rows back */
 };
 struct k2_formatter {
     const struct k2_formatter_ops *ops;
@@ -111,6 +112,10 @@ bool k2_formatter_begin(struct k2_formatter *f, struct k2_err *err) K2_MUST;
 /* The first count rows of the chunk. LIMIT for values of more than K2_CELL_MAX. */
 bool k2_formatter_chunk(struct k2_formatter *f, duckdb_data_chunk chunk, uint64_t count,
                         struct k2_err *err) K2_MUST;
+/* The first count rows of what f->vecs were bound to. */
+bool k2_formatter_rows(struct k2_formatter *f, uint64_t count, struct k2_err *err) K2_MUST;
+/* Hands on all rows so far, whole. */
+bool k2_formatter_flush(struct k2_formatter *f, struct k2_err *err) K2_MUST;
 bool k2_formatter_end(struct k2_formatter *f, struct k2_err *err) K2_MUST;
 /* Hands what is in f->out on when it is full, or in any case. For formats. */
 bool k2_formatter_spill(struct k2_formatter *f, bool is_forced, struct k2_err *err) K2_MUST;

@@ -261,4 +261,5 @@ static void arrow_done(struct k2_formatter *f) {
     k2_free(a);
 }
 
-const struct k2_formatter_ops k2_format_arrow = {arrow_begin, arrow_rows, arrow_end, arrow_done};
+const struct k2_formatter_ops k2_format_arrow = {arrow_begin, arrow_rows, arrow_end, arrow_done,
+                                                 put_batch};

@@ -91,4 +91,4 @@ static void csv_done(struct k2_formatter *f) {
     k2_free(f->state);
 }
 
-const struct k2_formatter_ops k2_format_csv = {csv_begin, csv_rows, csv_end, csv_done};
+const struct k2_formatter_ops k2_format_csv = {csv_begin, csv_rows, csv_end, csv_done, NULL};

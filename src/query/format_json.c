@@ -89,5 +89,6 @@ static bool json_end(struct k2_formatter *f, struct k2_err *err) {
     return true;
 }
 
-const struct k2_formatter_ops k2_format_ndjson = {ndjson_begin, ndjson_rows, ndjson_end, NULL};
-const struct k2_formatter_ops k2_format_json = {json_begin, json_rows, json_end, NULL};
+const struct k2_formatter_ops k2_format_ndjson = {ndjson_begin, ndjson_rows, ndjson_end, NULL,
+                                                  NULL};
+const struct k2_formatter_ops k2_format_json = {json_begin, json_rows, json_end, NULL, NULL};

@@ -211,4 +211,5 @@ static void table_done(struct k2_formatter *f) {
     k2_free(t);
 }
 
-const struct k2_formatter_ops k2_format_table = {table_begin, table_rows, table_end, table_done};
+const struct k2_formatter_ops k2_format_table = {table_begin, table_rows, table_end, table_done,
+                                                 NULL};

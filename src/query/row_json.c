@@ -1,4 +1,4 @@
-/* row_json.c -- rows as text, without the engine. */
+/* row_json.c -- rows as JSON, without the engine. */
 #include "query/row_json.h"
 
 #include <inttypes.h>
@@ -57,9 +57,7 @@ static void put_flags(struct k2_buf *out, uint32_t flags, const char *const *nam
     k2_buf_byte(out, ']');
 }
 
-/* A value as JSON; text and times bare when is_csv. */
-static void put_value(struct k2_buf *out, const struct k2_batch *batch, int column, uint32_t row,
-                      bool is_csv) {
+static void put_value(struct k2_buf *out, const struct k2_batch *batch, int column, uint32_t row) {
     const struct k2_column *c = &batch->schema->columns[column];
     const struct k2_vector *v = &batch->col[column];
     char text[40];
@@ -68,7 +66,7 @@ static void put_value(struct k2_buf *out, const struct k2_batch *batch, int colu
     case K2_INT64: k2_buf_printf(out, "%" PRId64, v->i64[row]); return;
     case K2_TIMESTAMP:
         k2_us_to_iso(v->i64[row], text);
-        k2_buf_printf(out, is_csv ? "%s" : "\"%s\"", text);
+        k2_buf_printf(out, "\"%s\"", text);
         return;
     case K2_DECIMAL:
         k2_decimal_format_full(v->i64[row], text);
@@ -78,11 +76,7 @@ static void put_value(struct k2_buf *out, const struct k2_batch *batch, int colu
     case K2_LIST: put_list(out, k2_batch_get(batch, v->span[row])); return;
     case K2_MAP: put_map(out, k2_batch_get(batch, v->span[row])); return;
     case K2_FLAGS: put_flags(out, v->u32[row], c->names); return;
-    default:
-        if (is_csv)
-            k2_buf_str(out, k2_batch_text(batch, column, row));
-        else
-            k2_json_quote(out, k2_batch_text(batch, column, row));
+    default: k2_json_quote(out, k2_batch_text(batch, column, row)); return;
     }
 }
 
@@ -132,62 +126,9 @@ void k2_row_json(struct k2_buf *out, const struct k2_batch *batch, uint32_t row,
         if (k2_batch_is_null(batch, i, row))
             k2_buf_text(out, "null");
         else
-            put_value(out, batch, i, row, false);
+            put_value(out, batch, i, row);
         if (is_stored && i == d.nanos)
             k2_json_key_int(out, "timestamp_ns", timestamp_ns(batch, row, &d));
     }
     k2_buf_byte(out, '}');
-}
-
-/* ---- CSV (RFC 4180) ---- */
-
-static void csv_cell(struct k2_buf *out, struct k2_str text) {
-    bool needs_quotes = false;
-    for (size_t i = 0; i < text.len && !needs_quotes; i++)
-        needs_quotes = strchr(",\"\r\n", text.ptr[i]) != NULL;
-    if (!needs_quotes) {
-        k2_buf_str(out, text);
-        return;
-    }
-    k2_buf_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"')
-            k2_buf_byte(out, '"');
-        k2_buf_byte(out, (uint8_t)text.ptr[i]);
-    }
-    k2_buf_byte(out, '"');
-}
-
-void k2_row_csv_header(struct k2_buf *out, const struct k2_schema *schema) {
-    struct derived d;
-    bool is_stored = derived_columns(schema->kind, &d);
-    k2_buf_text(out, is_stored ? "message_id," : "");
-    for (int i = 0; i < schema->column_count; i++) {
-        k2_buf_printf(out, "%s%s", i ? "," : "", schema->columns[i].name);
-        if (is_stored && i == d.nanos)
-            k2_buf_text(out, ",timestamp_ns");
-    }
-    k2_buf_byte(out, '\n');
-}
-
-void k2_row_csv(struct k2_buf *out, const struct k2_batch *batch, uint32_t row) {
-    struct derived d;
-    bool is_stored = derived_columns(batch->schema->kind, &d);
-    struct k2_buf cell = {0};
-    if (is_stored) {
-        message_id(&cell, batch, row, &d);
-        csv_cell(out, k2_buf_view(&cell));
-        k2_buf_byte(out, ',');
-    }
-    for (int i = 0; i < batch->schema->column_count; i++) {
-        k2_buf_text(out, i ? "," : "");
-        k2_buf_clear(&cell);
-        if (!k2_batch_is_null(batch, i, row))
-            put_value(&cell, batch, i, row, true);
-        csv_cell(out, k2_buf_view(&cell));
-        if (is_stored && i == d.nanos)
-            k2_buf_printf(out, ",%" PRId64, timestamp_ns(batch, row, &d));
-    }
-    k2_buf_byte(out, '\n');
-    k2_buf_done(&cell);
 }

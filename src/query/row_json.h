@@ -1,4 +1,4 @@
-/* row_json.h -- one row of a batch as JSON or CSV, as `k2 replay` and `k2 log read` print it. */
+/* row_json.h -- one row of a batch as JSON, as `k2 log read` prints it. */
 #ifndef K2_QUERY_ROW_JSON_H
 #define K2_QUERY_ROW_JSON_H
 
@@ -15,9 +15,5 @@ void k2_row_json(struct k2_buf *out, const struct k2_batch *batch, uint32_t row,
                  enum k2_row_form form);
 /* Appends bytes as a JSON string of base64. */
 void k2_json_base64(struct k2_buf *out, struct k2_str bytes);
-/* The CSV header and one line of K2_ROW_STORED, each ending in a newline; lists and maps as JSON.
- */
-void k2_row_csv_header(struct k2_buf *out, const struct k2_schema *schema);
-void k2_row_csv(struct k2_buf *out, const struct k2_batch *batch, uint32_t row);
 
 #endif
