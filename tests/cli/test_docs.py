@@ -2,10 +2,14 @@
 import pathlib
 import re
 import shlex
+import signal
+import socket
+import subprocess
+import threading
 
 import pytest
 
-from conftest import ROOT, Home
+from conftest import K2, ROOT, Home
 
 PAGES = ["README.md", "docs/user-guide.md", "docs/operations.md"]
 
@@ -28,6 +32,36 @@ def home(tmp_path_factory):
     return Home(folder / "home")
 
 
+def interrupted(home, words):
+    """A command that goes on until it is interrupted: once it has printed something, it is."""
+    process = subprocess.Popen([K2, "--home", str(home.path), *words], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, (words, errors)
+
+
+def listened_to(home, words):
+    """A command that sends to tcp://localhost: someone listens, on a port of their own."""
+    server = socket.create_server(("127.0.0.1", 0))
+    received = []
+
+    def read():
+        connection, _ = server.accept()
+        with connection:
+            while data := connection.recv(65536):
+                received.append(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    home.run(*[re.sub(r"^tcp://localhost:\d+$", "tcp://127.0.0.1:%d" % server.getsockname()[1], word)
+               for word in words])
+    reader.join()
+    server.close()
+    assert received
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_run(home, page, monkeypatch):
     monkeypatch.chdir(home.path.parent)
@@ -35,7 +69,13 @@ def test_commands_run(home, page, monkeypatch):
     if page != "README.md" and not lines:
         pytest.skip("no command lines")
     for line, code in lines:
-        home.run(*shlex.split(line)[1:], code=code)
+        words = shlex.split(line)[1:]
+        if "--follow" in words:
+            interrupted(home, words)
+        elif any(word.startswith("tcp://") for word in words):
+            listened_to(home, words)
+        else:
+            home.run(*words, code=code)
     assert pathlib.Path(ROOT / page).exists()
 
 
