@@ -109,19 +109,33 @@ bool k2_file_replace(const char *path, struct k2_str bytes, struct k2_err *err) 
     return ok && k2_dir_sync_parent(path, err);
 }
 
+/* A name that was there already may not be durable yet: whoever made it may have died before that.
+ * Only the last is looked after, as those above it are rarely K2's. */
+static bool make_step(const char *path, bool is_last, struct k2_err *err) {
+    if (mkdir(path, 0755) == 0)
+        return k2_dir_sync_parent(path, err);
+    if (errno != EEXIST)
+        return k2_err_sys(err, "make folder %s", path);
+    struct k2_err why = {0};
+    if (!is_last || k2_dir_sync_parent(path, &why) || errno == EACCES)
+        return true;
+    if (err)
+        *err = why;
+    return false;
+}
+
 bool k2_dir_make(const char *path, struct k2_err *err) {
     if (!path[0])
         return k2_err_set(err, K2_INVALID, "a folder needs a name");
     char *copy = k2_strdup(path);
     bool ok = true;
     for (char *p = copy + 1; ok; p++) {
-        bool last = *p == 0;
-        if (*p != '/' && !last)
+        bool is_last = *p == 0;
+        if (*p != '/' && !is_last)
             continue;
         *p = 0;
-        if (mkdir(copy, 0755) && errno != EEXIST)
-            ok = k2_err_sys(err, "make folder %s", copy);
-        if (last)
+        ok = make_step(copy, is_last, err);
+        if (is_last)
             break;
         *p = '/';
     }

@@ -21,7 +21,7 @@ bool k2_file_replace(const char *path, struct k2_str bytes, struct k2_err *err) 
 bool k2_fd_write(int fd, const void *bytes, size_t len, struct k2_err *err) K2_MUST;
 /* pread(2) of exactly len bytes; fewer is CORRUPT. */
 bool k2_fd_read_at(int fd, void *bytes, size_t len, int64_t offset, struct k2_err *err) K2_MUST;
-/* mkdir -p. */
+/* mkdir -p; the name of the last folder, and of each that was made, is durable when it returns. */
 bool k2_dir_make(const char *path, struct k2_err *err) K2_MUST;
 /* fsync of the folder that holds path, so that a name made or renamed in it lasts. */
 bool k2_dir_sync_parent(const char *path, struct k2_err *err) K2_MUST;

@@ -149,8 +149,10 @@ static bool write_file(struct making *m, const struct k2_metadata *metadata,
         k2_sink_abort(sink);
     k2_buf_done(&path);
     k2_buf_done(&uri);
-    if (!ok)
+    if (!ok) {
+        k2_file_stats_done(&m->stats[m->file_count]);
         return k2_err_wrap(err, "write a data file of %s", batch->schema->table_name);
+    }
     struct k2_file_stats *stats = &m->stats[m->file_count++];
     file->spec_id = metadata->default_spec_id;
     file->record_count = stats->rows;

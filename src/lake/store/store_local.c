@@ -414,10 +414,11 @@ static bool make_root(const char *root, struct k2_err *err) {
             continue;
         char cut = step[i];
         step[i] = 0;
-        if (mkdir(step, 0777) == 0)
-            ok = k2_dir_sync_parent(step, err);
-        else if (errno != EEXIST)
+        bool is_made = mkdir(step, 0777) == 0;
+        if (!is_made && errno != EEXIST)
             ok = k2_err_sys(err, "make folder %s", step);
+        else if (is_made || i == len) /* the root may have been made by one who died at it */
+            ok = k2_dir_sync_parent(step, err);
         step[i] = cut;
     }
     k2_free(step);

@@ -1,0 +1,55 @@
+/* pipeline_faults_test.c -- a whole run, from appends to commits, with one call or all failing. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "faults/loop.h"
+#include "support/home.h"
+
+static void *begin(const char *dir, const char *label) {
+    struct test_home *home = k2_new(struct test_home);
+    home_init(home, dir);
+    snprintf(home->label, sizeof home->label, "%s", label);
+    return home;
+}
+
+static void end(void *self) {
+    home_done(self);
+    k2_free(self);
+}
+
+static bool work(struct test_home *home, struct k2_err *err) {
+    K2_TRY(home_open(home, err));
+    for (int i = 0; i < 4; i++) {
+        if (!home->batch_rows)
+            home_fill(home, 75);
+        K2_TRY(home_append(home, err));
+        K2_TRY(i < 3 || home_settle(home, err));
+    }
+    return true;
+}
+
+static bool run(void *self, struct k2_err *err) {
+    bool ok = work(self, err);
+    home_close(self);
+    return ok;
+}
+
+/* What was acknowledged is there; what was not is appended again, and more after it. */
+static void check(void *self) {
+    struct test_home *home = self;
+    struct k2_err err = {0};
+    HOME_OK(home, home_open(home, &err));
+    HOME_OK(home, home_settle(home, &err));
+    home_check(home);
+    if (!home->batch_rows)
+        home_fill(home, 75);
+    HOME_OK(home, home_append(home, &err));
+    HOME_OK(home, home_settle(home, &err));
+    home_check(home);
+    home_close(home);
+}
+
+TEST(faults_in_a_pipeline_run) {
+    fault_loops(&(struct fault_subject){
+        .name = "pipeline", .begin = begin, .run = run, .check = check, .end = end, .stride = 31});
+}

@@ -1,0 +1,331 @@
+/* home.c -- a whole K2 in a folder, and what must be true of its tables. */
+#include "support/home.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "lake/table/read.h"
+
+#define TOPIC  "market.equities.trades.simx"
+#define DAY_US (20000ll * 86400000000ll)
+
+enum fate {
+    NEVER_SENT = 0,
+    TRIED = 1 << 0,  /* an append of it failed, or has not been answered */
+    ACKED = 1 << 1,  /* an append of it was acknowledged */
+    BAD = 1 << 2,    /* it cannot become a row */
+    GAP = 1 << 3,    /* it is left out when its turn comes */
+    FILLED = 1 << 4, /* and sent later */
+};
+
+void home_init(struct test_home *home, const char *dir) {
+    *home = (struct test_home){.partitions = 3, .segment_bytes = 1 << 14, .commit_rows = 100};
+    snprintf(home->dir, sizeof home->dir, "%s", dir);
+    k2_clock_fake_init(&home->clock, (DAY_US + 3600000000ll) * 1000);
+    home->batch = k2_batch_new(k2_schema_of(K2_TRADE), HOME_BATCH, &home->strings);
+    for (int s = 0; s < HOME_SYMBOLS; s++)
+        home->next[s] = 1;
+}
+
+void home_done(struct test_home *home) {
+    home_close(home);
+    k2_batch_free(home->batch);
+    k2_intern_done(&home->strings);
+}
+
+bool home_open_log(struct test_home *home, struct k2_err *err) {
+    char url[200];
+    snprintf(url, sizeof url, "embedded:%s/registry", home->dir);
+    home->registry = k2_registry_open(url, err);
+    if (!home->registry)
+        return false;
+    snprintf(url, sizeof url, "embedded:%s/log", home->dir);
+    struct k2_log_opts opts = {.url = url,
+                               .partitions = (uint32_t)home->partitions,
+                               .segment_bytes = home->segment_bytes,
+                               .clock = &home->clock.clock,
+                               .registry = home->registry};
+    struct k2_topic_info info;
+    home->log = k2_log_open(&opts, err);
+    if (home->log && k2_log_topic(home->log, TOPIC, true, &info, err))
+        return true;
+    home_close(home);
+    return false;
+}
+
+static bool open_lake(struct test_home *home, struct k2_err *err) {
+    char warehouse[200], catalog[200];
+    snprintf(warehouse, sizeof warehouse, "file:%s/warehouse", home->dir);
+    snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", home->dir);
+    struct k2_lake_opts lake = {.warehouse = warehouse,
+                                .catalog = catalog,
+                                .catalog_name = "k2",
+                                .clock = &home->clock.clock,
+                                .previous_versions = 20,
+                                .manifest_merge_count = 4};
+    home->lake = k2_lake_open(&lake, err);
+    return home->lake != NULL;
+}
+
+bool home_open(struct test_home *home, struct k2_err *err) {
+    bool ok = home_open_log(home, err) && open_lake(home, err);
+    struct k2_pipeline_opts opts = {.lake = home->lake,
+                                    .log = home->log,
+                                    .registry = home->registry,
+                                    .clock = &home->clock.clock,
+                                    .writer = "test",
+                                    .commit_rows = home->commit_rows,
+                                    .commit_bytes = 1 << 26,
+                                    .commit_age_ms = 1000,
+                                    .gap_page = 10,
+                                    .gap_halt = 100,
+                                    .future_ms = 60000,
+                                    .price_move_pct = 50,
+                                    .seed = home->seed};
+    if (ok)
+        home->pipeline = k2_pipeline_open(&opts, err);
+    if (ok && home->pipeline)
+        return true;
+    home_close(home);
+    return false;
+}
+
+void home_close(struct test_home *home) {
+    k2_pipeline_free(home->pipeline);
+    k2_lake_free(home->lake);
+    k2_log_free(home->log);
+    k2_registry_free(home->registry);
+    home->pipeline = NULL;
+    home->lake = NULL;
+    home->log = NULL;
+    home->registry = NULL;
+}
+
+/* ---- trades ---- */
+
+static int64_t price_of(int symbol, int64_t number) {
+    return (1000 + symbol * 10 + number % 7) * 1000000;
+}
+
+static void put(struct test_home *home, int symbol, int64_t n) {
+    struct k2_batch *b = home->batch;
+    uint32_t row = b->rows++;
+    char id[24], name[8];
+    int len = snprintf(id, sizeof id, "%" PRId64, n);
+    snprintf(name, sizeof name, "S%d", symbol);
+    for (int i = 0; i < b->schema->column_count; i++) {
+        size_t width = k2_type_width(b->schema->columns[i].type);
+        memset((char *)b->col[i].data + row * width, 0, width);
+        if (b->col[i].valid)
+            b->col[i].valid[row] = 0;
+    }
+    b->col[K2_TRADE_ID].span[row] = k2_batch_put(b, (struct k2_str){id, (size_t)len});
+    b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(&home->strings, k2_str_of(name));
+    b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(&home->strings, K2_STR("SIMX"));
+    b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(&home->strings, K2_STR("USD"));
+    b->col[K2_TRADE_TIMESTAMP].i64[row] = DAY_US + n * 1000;
+    b->col[K2_TRADE_INGESTION].i64[row] = DAY_US + n * 1000 + 500;
+    b->col[K2_TRADE_PRICE].i64[row] = home->fate[symbol][n] & BAD ? 0 : price_of(symbol, n);
+    b->col[K2_TRADE_QUANTITY].i64[row] = 100000000;
+    b->col[K2_TRADE_SIDE].u8[row] = K2_BUY;
+    b->col[K2_TRADE_SOURCE_SEQUENCE].i64[row] = n;
+    b->col[K2_TRADE_SOURCE_SEQUENCE].valid[row] = 1;
+    home->in_batch[home->batch_rows].symbol = symbol;
+    home->in_batch[home->batch_rows++].number = (int)n;
+}
+
+/* The next number of a symbol: one in 31 is left out, every other of those comes ten later. */
+static void put_next(struct test_home *home, int symbol) {
+    int64_t n = home->next[symbol]++;
+    if (n >= HOME_NUMBERS)
+        abort();
+    if (n % 31 == 17) {
+        home->fate[symbol][n] |= GAP;
+        n = home->next[symbol]++;
+    }
+    if (n % 43 == 29)
+        home->fate[symbol][n] |= BAD;
+    put(home, symbol, n);
+    if (n > 10 && (n - 10) % 62 == 17) {
+        home->fate[symbol][n - 10] |= FILLED;
+        put(home, symbol, n - 10);
+    }
+}
+
+void home_fill(struct test_home *home, int rows) {
+    for (int i = 0; i < rows; i++)
+        put_next(home, i % HOME_SYMBOLS);
+}
+
+bool home_append(struct test_home *home, struct k2_err *err) {
+    for (int i = 0; i < home->batch_rows; i++)
+        home->fate[home->in_batch[i].symbol][home->in_batch[i].number] |= TRIED;
+    if (!k2_log_append(home->log, TOPIC, home->batch, err))
+        return false;
+    for (int i = 0; i < home->batch_rows; i++)
+        home->fate[home->in_batch[i].symbol][home->in_batch[i].number] |= ACKED;
+    k2_batch_clear(home->batch);
+    home->batch_rows = 0;
+    return true;
+}
+
+bool home_settle(struct test_home *home, struct k2_err *err) {
+    for (int64_t moved = 1; moved;)
+        K2_TRY(k2_pipeline_step(home->pipeline, &moved, err));
+    return k2_pipeline_flush(home->pipeline, err);
+}
+
+/* ---- checks ---- */
+
+struct seen {
+    struct test_home *home;
+    uint8_t rows[HOME_SYMBOLS][HOME_NUMBERS], gaps[HOME_SYMBOLS][HOME_NUMBERS];
+    uint8_t fills[HOME_SYMBOLS][HOME_NUMBERS];
+    int64_t *places; /* log partition and offset of dead letters */
+    int place_count;
+};
+
+static int symbol_of(struct k2_str name) {
+    return name.len == 2 && name.ptr[0] == 'S' ? name.ptr[1] - '0' : -1;
+}
+
+static bool see_trades(void *self, const struct k2_batch *rows) {
+    struct seen *seen = self;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        int symbol = symbol_of(k2_batch_text(rows, K2_TRADE_SYMBOL, i));
+        int64_t n = rows->col[K2_TRADE_SOURCE_SEQUENCE].i64[i];
+        HOME_CHECK(seen->home, symbol >= 0 && symbol < HOME_SYMBOLS && n > 0 && n < HOME_NUMBERS);
+        HOME_CHECK(seen->home, rows->col[K2_TRADE_PRICE].i64[i] == price_of(symbol, n));
+        seen->rows[symbol][n]++;
+    }
+    return true;
+}
+
+static bool see_gaps(void *self, const struct k2_batch *rows) {
+    struct seen *seen = self;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        int symbol = symbol_of(k2_batch_text(rows, K2_GAP_SYMBOL, i));
+        int64_t n = rows->col[K2_GAP_FIRST_MISSING].i64[i];
+        HOME_CHECK(seen->home, symbol >= 0 && symbol < HOME_SYMBOLS && n > 0 && n < HOME_NUMBERS);
+        HOME_CHECK(seen->home, rows->col[K2_GAP_LAST_MISSING].i64[i] == n);
+        seen->gaps[symbol][n]++;
+    }
+    return true;
+}
+
+static bool see_fills(void *self, const struct k2_batch *rows) {
+    struct seen *seen = self;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        struct k2_str id = k2_batch_text(rows, K2_GAP_EVENT_GAP_ID, i); /* SIMX.S1.trades.17 */
+        int64_t n = rows->col[K2_GAP_EVENT_FIRST].i64[i];
+        int symbol = id.len > 7 ? id.ptr[6] - '0' : -1;
+        HOME_CHECK(seen->home, symbol >= 0 && symbol < HOME_SYMBOLS && n > 0 && n < HOME_NUMBERS);
+        seen->fills[symbol][n]++;
+    }
+    return true;
+}
+
+static bool see_dead(void *self, const struct k2_batch *rows) {
+    struct seen *seen = self;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        int64_t place = (int64_t)rows->col[K2_DEAD_LOG_PARTITION].i32[i] << 40 |
+                        rows->col[K2_DEAD_LOG_OFFSET].i64[i];
+        for (int j = 0; j < seen->place_count; j++)
+            HOME_CHECK(seen->home, seen->places[j] != place);
+        seen->places = k2_realloc(seen->places, sizeof(int64_t) * (size_t)(seen->place_count + 1));
+        seen->places[seen->place_count++] = place;
+    }
+    return true;
+}
+
+static void say_broken(void *self, bool is_note, const char *table, const char *text) {
+    struct test_home *home = self;
+    if (!is_note)
+        print_message("%s: %s: %s\n", home->label, table, text);
+}
+
+/* Reads a table whole, and holds it against the rules. */
+static void read_table(struct test_home *home, enum k2_kind kind, k2_rows_fn *each,
+                       struct seen *seen) {
+    const struct k2_schema *schema = k2_schema_of(kind);
+    struct k2_intern strings = {0};
+    struct k2_err err = {0};
+    struct k2_verify_result result = {0};
+    const struct k2_metadata *metadata = NULL;
+    char table[64];
+    snprintf(table, sizeof table, "%s.%s", schema->table_namespace, schema->table_name);
+    const char *name = table;
+    HOME_OK(home, k2_lake_load(home->lake, &name, 1, &metadata, &err));
+    HOME_CHECK(home, metadata != NULL);
+    struct k2_read_opts read = {
+        .metadata = metadata, .schema = schema, .columns = ~0u, .strings = &strings};
+    HOME_OK(home, k2_table_read(home->lake, &read, each, seen, &err));
+    HOME_OK(home, k2_table_verify(home->lake, metadata, schema, say_broken, home, &result, &err));
+    HOME_CHECK(home, result.broken == 0);
+    k2_metadata_unref(metadata);
+    k2_intern_done(&strings);
+}
+
+/* How often the ledgers must hold a number follows from the last acknowledged one. */
+static void check_number(struct test_home *home, const struct seen *seen, int s, int n,
+                         int last_acked, int *dead_min) {
+    unsigned fate = home->fate[s][n];
+    int rows = seen->rows[s][n], gaps = seen->gaps[s][n], fills = seen->fills[s][n];
+    bool is_sent = fate & (TRIED | ACKED), is_bad = fate & BAD;
+    if (rows > 1 || gaps > 1 || fills > 1)
+        fail_msg("%s: S%d number %d: %d rows, %d gaps, %d fills", home->label, s, n, rows, gaps,
+                 fills);
+    if (rows && (!is_sent || is_bad))
+        fail_msg("%s: S%d number %d is in the table but was never good", home->label, s, n);
+    if ((fate & ACKED) && !is_bad && !rows)
+        fail_msg("%s: S%d number %d was acknowledged and is lost", home->label, s, n);
+    if (gaps && !(fate & GAP))
+        fail_msg("%s: S%d number %d is a gap that never was", home->label, s, n);
+    if ((fate & GAP) && n < last_acked && !gaps)
+        fail_msg("%s: the gap at S%d number %d is lost", home->label, s, n);
+    if (fills != (rows && (fate & GAP)))
+        fail_msg("%s: the fill of S%d number %d is there %d times", home->label, s, n, fills);
+    *dead_min += (fate & ACKED) && is_bad;
+}
+
+void home_check(struct test_home *home) {
+    struct seen *seen = k2_new(struct seen);
+    int dead_min = 0;
+    seen->home = home;
+    read_table(home, K2_TRADE, see_trades, seen);
+    read_table(home, K2_GAP, see_gaps, seen);
+    read_table(home, K2_GAP_EVENT, see_fills, seen);
+    read_table(home, K2_DEAD_LETTER, see_dead, seen);
+    for (int s = 0; s < HOME_SYMBOLS; s++) {
+        int last = 0;
+        for (int n = 1; n < HOME_NUMBERS; n++)
+            last = home->fate[s][n] & ACKED ? n : last;
+        for (int n = 1; n < HOME_NUMBERS; n++)
+            check_number(home, seen, s, n, last, &dead_min);
+    }
+    if (seen->place_count < dead_min)
+        fail_msg("%s: %d dead letters, at least %d were sent", home->label, seen->place_count,
+                 dead_min);
+    k2_free(seen->places);
+    k2_free(seen);
+}
+
+static bool add_position(void *self, struct k2_str topic, int log_partition,
+                         const struct k2_position *position) {
+    (void)topic, (void)log_partition;
+    *(int64_t *)self += position->next;
+    return true;
+}
+
+int64_t home_position(struct test_home *home) {
+    const char *table = "market_data.trades";
+    const struct k2_metadata *metadata = NULL;
+    struct k2_err err = {0};
+    int64_t sum = 0;
+    HOME_OK(home, k2_lake_load(home->lake, &table, 1, &metadata, &err));
+    HOME_OK(home, k2_position_each(metadata, add_position, &sum, &err));
+    k2_metadata_unref(metadata);
+    return sum;
+}
