@@ -71,6 +71,8 @@ static void segment_path(const struct k2_journal *j, uint64_t base, char path[44
     snprintf(path, 4400, "%s/%020" PRIu64 ".seg", j->dir, base);
 }
 
+/* The segment's name is durable before anything in it is acknowledged, also where it is there
+ * already: whoever made it may have died before that. */
 static bool open_segment(struct k2_journal *j, uint64_t base, bool create, struct k2_err *err) {
     char path[4400];
     if (j->segment_fd >= 0 && j->segment_base == base)
@@ -79,11 +81,15 @@ static bool open_segment(struct k2_journal *j, uint64_t base, bool create, struc
     int fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0644);
     if (fd < 0)
         return k2_err_sys(err, "open segment %s", path);
+    if (!j->is_volatile && !k2_dir_sync_parent(path, err)) {
+        close(fd);
+        return false;
+    }
     if (j->segment_fd >= 0)
         close(j->segment_fd);
     j->segment_fd = fd;
     j->segment_base = base;
-    return !create || j->is_volatile || k2_dir_sync_parent(path, err);
+    return true;
 }
 
 /* The segment that position is written to: the last one that begins at or before it. */
@@ -124,64 +130,107 @@ static void walk_groups(struct k2_journal *j, const struct k2_segment *segment, 
     }
 }
 
-/* Cuts the journal at position: the segment that holds it is shortened, later ones are removed. */
+/* Makes names made and removed last, where anything here is to last. */
+static bool sync_dir(struct k2_journal *j, struct k2_err *err) {
+    char path[4400];
+    segment_path(j, 0, path);
+    return j->is_volatile || k2_dir_sync_parent(path, err);
+}
+
+static bool remove_segment(struct k2_journal *j, uint64_t base, struct k2_err *err) {
+    char path[4400];
+    segment_path(j, base, path);
+    if (j->segment_fd >= 0 && j->segment_base == base) {
+        close(j->segment_fd);
+        j->segment_fd = -1;
+    }
+    return unlink(path) == 0 || k2_err_sys(err, "remove segment %s", path);
+}
+
+/* Shortens the segment so that the journal ends at position. */
+static bool shorten_segment(struct k2_journal *j, uint64_t base, uint64_t position,
+                            struct k2_err *err) {
+    char path[4400];
+    struct stat st;
+    segment_path(j, base, path);
+    if (stat(path, &st) || (uint64_t)st.st_size <= position - base)
+        return true;
+    snprintf(j->cut, sizeof j->cut, "%lld bytes of an unfinished append cut off at %" PRIu64,
+             (long long)((uint64_t)st.st_size - (position - base)), position);
+    return truncate(path, (off_t)(position - base)) == 0 ||
+           k2_err_sys(err, "shorten segment %s", path);
+}
+
+/* Cuts the journal at position: later segments are removed, for good before anything is written in
+ * their place, and the one that holds it is shortened. */
 static bool cut_at(struct k2_journal *j, uint64_t position, struct k2_err *err) {
     uint64_t *bases;
     int count;
-    bool ok = k2_journal_segments(j, &bases, &count, err);
-    if (!ok)
-        return false;
-    for (int i = count - 1; ok && i >= 0; i--) {
-        char path[4400];
-        struct stat st;
-        segment_path(j, bases[i], path);
-        bool is_beyond = bases[i] > position || (bases[i] == position && i > 0);
-        if (is_beyond) {
-            ok = unlink(path) == 0 || k2_err_sys(err, "remove segment %s", path);
-            if (j->segment_fd >= 0 && j->segment_base == bases[i]) {
-                close(j->segment_fd);
-                j->segment_fd = -1;
-            }
-            continue;
-        }
-        if (stat(path, &st) == 0 && (uint64_t)st.st_size > position - bases[i]) {
-            snprintf(j->cut, sizeof j->cut,
-                     "%lld bytes of an unfinished append cut off at %" PRIu64,
-                     (long long)((uint64_t)st.st_size - (position - bases[i])), position);
-            ok = truncate(path, (off_t)(position - bases[i])) == 0 ||
-                 k2_err_sys(err, "shorten segment %s", path);
-        }
-        break;
+    bool is_any_removed = false;
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    bool ok = true;
+    for (; ok && count > 1 && bases[count - 1] >= position; count--) {
+        ok = remove_segment(j, bases[count - 1], err);
+        is_any_removed = true;
     }
+    if (ok && is_any_removed)
+        ok = sync_dir(j, err);
+    if (ok && count && bases[count - 1] <= position)
+        ok = shorten_segment(j, bases[count - 1], position, err);
     k2_free(bases);
     return ok;
 }
 
-/* Makes the shared state from the segments: after a reboot, or when it cannot be trusted. */
-static bool recover_all(struct k2_journal *j, uint64_t generation, struct k2_err *err) {
-    uint64_t *bases, position = 0;
-    int count;
-    int64_t *next = k2_new_array(int64_t, K2_PARTITIONS_MAX);
-    int64_t *first = k2_new_array(int64_t, K2_PARTITIONS_MAX);
-    memset(first, 0xff, K2_PARTITIONS_MAX * sizeof *first);
-    bool ok = k2_journal_segments(j, &bases, &count, err);
-    if (!ok)
-        bases = NULL, count = 0;
-    uint64_t start = count ? bases[0] : 0;
-    position = start;
-    for (int i = 0; ok && i < count; i++) {
+/* Walks every segment from *position, the journal's start. A segment is whole and fsynced before
+ * the next is made, so a crash never leaves a hole: what follows one is not thrown away. */
+static bool walk_segments(struct k2_journal *j, const uint64_t *bases, int count,
+                          uint64_t *position, int64_t *next, int64_t *first, struct k2_err *err) {
+    for (int i = 0; i < count; i++) {
         struct k2_segment segment = {0};
         struct stat st;
         char path[4400];
-        if (bases[i] != position)
-            break; /* what follows a hole was never acknowledged */
+        if (bases[i] != *position)
+            return k2_err_set(err, K2_CORRUPT,
+                              "%s: whole batches end at position %" PRIu64 ", but a segment "
+                              "begins at %" PRIu64 ": a segment is damaged or missing; restore it",
+                              j->dir, *position, bases[i]);
         segment_path(j, bases[i], path);
-        ok = k2_segment_map(j, &segment, bases[i], err) &&
-             (stat(path, &st) == 0 || k2_err_sys(err, "stat %s", path));
+        K2_TRY(k2_segment_map(j, &segment, bases[i], err));
+        bool ok = stat(path, &st) == 0 || k2_err_sys(err, "stat %s", path);
         if (ok)
-            walk_groups(j, &segment, bases[i] + (uint64_t)st.st_size, true, &position, next, first);
+            walk_groups(j, &segment, bases[i] + (uint64_t)st.st_size, true, position, next, first);
         k2_segment_unmap(&segment);
+        K2_TRY(ok);
     }
+    return true;
+}
+
+/* Walks what is there; *ret_start is where the journal begins. */
+static bool find_all(struct k2_journal *j, uint64_t *ret_start, uint64_t *position, int64_t *next,
+                     int64_t *first, struct k2_err *err) {
+    uint64_t *bases;
+    int count;
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    *ret_start = *position = count ? bases[0] : 0;
+    bool ok = walk_segments(j, bases, count, position, next, first, err);
+    k2_free(bases);
+    return ok;
+}
+
+/* Makes the shared state from the segments: after a reboot, or when it cannot be trusted. What lies
+ * before least was acknowledged, so it must be there. */
+static bool recover_all(struct k2_journal *j, uint64_t generation, uint64_t least,
+                        struct k2_err *err) {
+    uint64_t start, position;
+    int64_t *next = k2_new_array(int64_t, K2_PARTITIONS_MAX);
+    int64_t *first = k2_new_array(int64_t, K2_PARTITIONS_MAX);
+    memset(first, 0xff, K2_PARTITIONS_MAX * sizeof *first);
+    bool ok = find_all(j, &start, &position, next, first, err);
+    if (ok && position < least)
+        ok = k2_err_set(err, K2_CORRUPT,
+                        "%s: whole batches end at position %" PRIu64 ", but %" PRIu64
+                        " was acknowledged: a segment is damaged; restore it",
+                        j->dir, position, least);
     ok = ok && cut_at(j, position, err);
     struct k2_control *c = j->control;
     if (ok) {
@@ -193,17 +242,36 @@ static bool recover_all(struct k2_journal *j, uint64_t generation, struct k2_err
         atomic_store(&c->written, generation << 48 | position);
         atomic_store(&c->durable, generation << 48 | position);
     }
-    k2_free(bases);
     k2_free(next);
     k2_free(first);
     return ok;
 }
 
+/* A failed fsync is never repeated: nobody knows what it left behind. From here on every waiter of
+ * the generation fails, and as long as the written end is of the old one, what lies beyond the
+ * durable end is still to be cut. */
+static void fail_generation(struct k2_journal *j, uint64_t generation) {
+    uint64_t old = atomic_load(&j->control->durable);
+    while (generation_of(old) == generation)
+        if (atomic_compare_exchange_weak(&j->control->durable, &old,
+                                         (generation + 1) << 48 | position_of(old)))
+            return;
+}
+
+/* Under the lock. */
+static bool cut_back(struct k2_journal *j, struct k2_err *err) {
+    uint64_t durable = atomic_load(&j->control->durable);
+    return cut_at(j, position_of(durable), err) &&
+           recover_all(j, generation_of(durable), position_of(durable), err);
+}
+
 /* Bytes past the written end: an appender died. Whole groups stay, the rest is cut. */
 static bool recover_tail(struct k2_journal *j, struct k2_err *err) {
     struct k2_control *c = j->control;
-    uint64_t packed = atomic_load(&c->written), position = position_of(packed);
     struct stat st;
+    if (generation_of(atomic_load(&c->durable)) != generation_of(atomic_load(&c->written)))
+        K2_TRY(cut_back(j, err));
+    uint64_t packed = atomic_load(&c->written), position = position_of(packed);
     K2_TRY(open_last(j, position, err));
     if (fstat(j->segment_fd, &st))
         return k2_err_sys(err, "stat a segment of %s", j->dir);
@@ -211,7 +279,8 @@ static bool recover_tail(struct k2_journal *j, struct k2_err *err) {
     if (K2_LIKELY(end == position))
         return true;
     if (end < position)
-        return recover_all(j, generation_of(packed) + 1, err);
+        return recover_all(j, generation_of(packed) + 1, position_of(atomic_load(&c->durable)),
+                           err);
     struct k2_segment segment = {0};
     int64_t *next = k2_new_array(int64_t, K2_PARTITIONS_MAX);
     int64_t *first = k2_new_array(int64_t, K2_PARTITIONS_MAX);
@@ -249,8 +318,11 @@ static bool map_control(struct k2_journal *j, struct k2_err *err) {
     if (fd < 0)
         return k2_err_sys(err, "open %s", path);
     struct stat st;
-    bool ok = fstat(fd, &st) == 0 && (st.st_size >= (off_t)sizeof(struct k2_control) ||
-                                      posix_fallocate(fd, 0, sizeof(struct k2_control)) == 0);
+    bool ok = fstat(fd, &st) == 0;
+    if (ok && st.st_size < (off_t)sizeof(struct k2_control)) {
+        errno = posix_fallocate(fd, 0, sizeof(struct k2_control)); /* it tells by its result */
+        ok = errno == 0;
+    }
     void *memory =
         ok ? mmap(NULL, sizeof(struct k2_control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
            : MAP_FAILED;
@@ -260,6 +332,15 @@ static bool map_control(struct k2_journal *j, struct k2_err *err) {
         j->control = memory;
     close(fd);
     return memory != MAP_FAILED;
+}
+
+/* What was found is handed out as durable, so it must be: without a reboot it may not be yet. */
+static bool sync_found(struct k2_journal *j, struct k2_err *err) {
+    uint64_t written = position_of(atomic_load(&j->control->written));
+    if (j->is_volatile || written == atomic_load(&j->control->start))
+        return true;
+    return open_last(j, written, err) &&
+           (fdatasync(j->segment_fd) == 0 || k2_err_sys(err, "fsync a segment of %s", j->dir));
 }
 
 static bool open_control(struct k2_journal *j, struct k2_err *err) {
@@ -272,7 +353,7 @@ static bool open_control(struct k2_journal *j, struct k2_err *err) {
                     c->partition_count == (uint32_t)j->partition_count;
     bool ok = true;
     if (!is_known) {
-        ok = recover_all(j, 1, err);
+        ok = recover_all(j, 1, 0, err) && sync_found(j, err);
         if (ok) {
             memcpy(c->boot_id, boot_id, 40);
             c->partition_count = (uint32_t)j->partition_count;
@@ -406,16 +487,14 @@ bool k2_journal_wait(struct k2_journal *journal, uint64_t position, int timeout_
     return k2_journal_durable(journal) > position;
 }
 
-/* A failed fsync is never repeated: nobody knows what it left behind. Everything since the durable
- * end goes, the generation counts up, and every waiter of the old one fails. */
+/* Where the cut fails too, the next appender makes it. */
 static void give_up(struct k2_journal *j, uint64_t generation) {
-    struct k2_err err;
-    if (!lock(j, &err))
+    struct k2_err ignored;
+    fail_generation(j, generation);
+    if (!lock(j, &ignored))
         return;
-    struct k2_control *c = j->control;
-    uint64_t durable = atomic_load(&c->durable);
-    if (generation_of(durable) == generation && cut_at(j, position_of(durable), &err))
-        (void)!recover_all(j, generation + 1, &err);
+    if (generation_of(atomic_load(&j->control->written)) == generation)
+        (void)!cut_back(j, &ignored);
     unlock(j);
 }
 
@@ -515,8 +594,14 @@ static bool write_marks(struct k2_journal *j, const int64_t *next, int64_t time_
  * stands. */
 static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, int64_t time_us,
                  struct k2_err *err) {
-    if (!j->is_volatile && fdatasync(j->segment_fd))
-        return k2_err_sys(err, "fsync a segment of %s", j->dir);
+    if (!j->is_volatile && fdatasync(j->segment_fd)) {
+        struct k2_err ignored;
+        k2_err_sys(err, "fsync a segment of %s", j->dir);
+        err->retriable = true;
+        fail_generation(j, generation);
+        (void)!cut_back(j, &ignored);
+        return false;
+    }
     publish_durable(j, generation, position);
     K2_TRY(open_segment(j, position, true, err));
     int64_t *next = k2_new_array(int64_t, (size_t)j->partition_count);
@@ -616,21 +701,22 @@ bool k2_journal_drop(struct k2_journal *journal, uint64_t position, const int64_
                      int64_t *ret_bytes, struct k2_err *err) {
     uint64_t *bases = NULL;
     int count = 0;
-    *ret_bytes = 0;
+    int64_t bytes = 0;
     K2_TRY(lock(journal, err));
     bool ok = k2_journal_segments(journal, &bases, &count, err);
-    for (int i = 0; ok && i + 1 < count && bases[i] < position; i++) {
-        char path[4400];
-        segment_path(journal, bases[i], path);
-        ok = unlink(path) == 0 || k2_err_sys(err, "remove segment %s", path);
-        *ret_bytes += ok ? (int64_t)(bases[i + 1] - bases[i]) : 0;
-    }
-    k2_free(bases);
     if (ok) {
         for (int p = 0; p < journal->partition_count; p++)
             atomic_store(&journal->control->part[p].first, first[p]);
         atomic_store(&journal->control->start, position);
     }
+    /* One after another, each for good: what is left after a crash has no hole in it. */
+    for (int i = 0; ok && i + 1 < count && bases[i] < position; i++) {
+        ok = remove_segment(journal, bases[i], err) && sync_dir(journal, err);
+        bytes += (int64_t)(bases[i + 1] - bases[i]);
+    }
     unlock(journal);
+    k2_free(bases);
+    if (ok)
+        *ret_bytes = bytes;
     return ok;
 }

@@ -96,7 +96,7 @@ bool k2_journal_wait(struct k2_journal *journal, uint64_t position, int timeout_
 bool k2_journal_segments(const struct k2_journal *journal, uint64_t **ret_bases, int *ret_count,
                          struct k2_err *err) K2_MUST;
 /* Drops the segments before position (the beginning of one); first[] are the offsets that remain.
- */
+ * After an error they may still lie there, but are no longer part of the journal. */
 bool k2_journal_drop(struct k2_journal *journal, uint64_t position, const int64_t *first,
                      int64_t *ret_bytes, struct k2_err *err) K2_MUST;
 

@@ -262,16 +262,19 @@ bool k2_log_trim(struct k2_log *log, const char *topic, const int64_t *keep, boo
     for (int p = 0; p < j->partition_count; p++)
         first[p] = t.next[p] = k2_journal_first_offset(j, p);
     K2_TRY(k2_journal_segments(j, &bases, &count, err));
-    uint64_t end = k2_journal_durable(j), cut = count ? bases[0] : 0;
+    uint64_t end = k2_journal_durable(j), start = k2_journal_start(j), cut = start;
     bool ok = true;
-    for (int i = 0; ok && i + 1 < count && bases[i + 1] <= end; i++) {
+    /* The segment that stays must be durable past its beginning, as it says where offsets go on. */
+    for (int i = 0; ok && i + 1 < count && bases[i + 1] < end; i++) {
+        if (bases[i] < start)
+            continue; /* left over from a trim that failed on the way */
         ok = walk_segment(&t, bases[i], bases[i + 1], err);
         if (!ok || !may_go(&t, bases[i + 1]))
             break;
         cut = bases[i + 1];
         memcpy(first, t.next, (size_t)j->partition_count * sizeof *first);
     }
-    bool has_cut = count && cut > bases[0];
+    bool has_cut = cut > start;
     k2_free(bases);
     return ok && (!has_cut || k2_journal_drop(j, cut, first, ret_bytes, err));
 }
