@@ -157,16 +157,22 @@ static void check_open(struct subject *s) {
 }
 
 /* Opened again as another process would, or after a reboot, where all is found in the segments. */
-static void check(void *self) {
+static void check(void *self, bool is_rebooted) {
     static int turn;
     for (int i = 1; i <= 3; i++) {
-        disk_boot(i + turn % 2);
+        disk_boot(i + (is_rebooted ? 1 : turn % 2));
         check_open(self);
     }
     turn++;
 }
 
+static const struct fault_subject the_log = {
+    .name = "log", .begin = begin, .run = run, .check = check, .end = end};
+
 TEST(faults_in_the_log) {
-    fault_loops(&(struct fault_subject){
-        .name = "log", .begin = begin, .run = run, .check = check, .end = end});
+    fault_loops(&the_log);
+}
+
+TEST(power_cuts_in_the_log) {
+    power_cuts(&the_log);
 }

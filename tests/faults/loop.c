@@ -1,7 +1,8 @@
-/* loop.c -- every kind of fault at every call of a subject. */
+/* loop.c -- every kind of fault, and a power cut, at every call of a subject. */
 #include "faults/loop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -48,22 +49,79 @@ static bool run_once(const struct fault_subject *subject, const struct kind *kin
         fail_msg("%s: fails without a fault: %s", label, err.msg);
     if (!ok && !is_clean(&err, dir))
         fail_msg("%s: code %d: %s", label, err.code, err.msg);
-    subject->check(self);
+    subject->check(self, false);
     subject->end(self);
     CHECK(k2_path_remove(dir, &ignored));
     return was_hit;
 }
 
-void fault_loops(const struct fault_subject *subject) {
+static long stride_of(const struct fault_subject *subject) {
     const char *wish = getenv("K2_TEST_FAULTS");
-    long stride = wish && strcmp(wish, "all") == 0 ? 1 : subject->stride > 1 ? subject->stride : 1;
-    long total = 0;
+    return (wish && strcmp(wish, "all") == 0) || subject->stride < 1 ? 1 : subject->stride;
+}
+
+void fault_loops(const struct fault_subject *subject) {
+    long total = 0, stride = stride_of(subject);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        long runs = 0;
         /* Each kind begins at another call, so that a stride does not always pass over the same. */
         for (long nth = (long)k % stride; run_once(subject, &kinds[k], nth); nth += stride)
-            runs++;
-        total += runs;
+            total++;
     }
     print_message("%s: %ld faults\n", subject->name, total);
+}
+
+struct power {
+    char remains[200];
+    uint64_t seed;
+};
+
+static void cut_power(void *self) {
+    struct power *power = self;
+    disk_cut(power->remains, power->seed);
+}
+
+/* The call at which the power goes fails, and so does all after it: what is acknowledged then is
+ * what was before. Returns false when the run has fewer calls. */
+static bool cut_once(const struct fault_subject *subject, long nth, uint64_t seed) {
+    char label[128], dir[160];
+    struct k2_err err = {0}, ignored = {0};
+    struct power power = {.seed = seed};
+    snprintf(label, sizeof label, "%s: power cut at call %ld, seed %llu", subject->name, nth,
+             (unsigned long long)seed);
+    snprintf(dir, sizeof dir, "%s/disk", test_dir());
+    snprintf(power.remains, sizeof power.remains, "%s.remains", dir);
+    CHECK_OK(k2_dir_make(dir, &err));
+    void *self = subject->begin(dir, label);
+    disk_watch(dir);
+    disk_record();
+    disk_rule((struct disk_rule){.calls = DISK_CHANGES,
+                                 .nth = nth,
+                                 .act = DISK_TELL,
+                                 .error = EIO,
+                                 .tell = cut_power,
+                                 .self = &power});
+    disk_rule(
+        (struct disk_rule){.calls = DISK_CHANGES, .nth = nth + 1, .and_after = true, .error = EIO});
+    bool ok = subject->run(self, &err), was_hit = disk_hits() > 0;
+    disk_end();
+    if (!ok && !was_hit)
+        fail_msg("%s: fails without a cut: %s", label, err.msg);
+    if (was_hit) {
+        CHECK_OK(k2_path_remove(dir, &err));
+        CHECK(rename(power.remains, dir) == 0);
+        subject->check(self, true);
+    }
+    subject->end(self);
+    CHECK(k2_path_remove(dir, &ignored));
+    return was_hit;
+}
+
+void power_cuts(const struct fault_subject *subject) {
+    enum { REMAINS = 4 };
+    long total = 0, stride = stride_of(subject);
+    bool has_more = true;
+    for (long nth = 0; has_more; nth += stride)
+        for (uint64_t seed = 1; has_more && seed <= REMAINS; seed++, total += has_more)
+            has_more = cut_once(subject, nth, (uint64_t)nth * REMAINS + seed);
+    print_message("%s: %ld power cuts\n", subject->name, total);
 }

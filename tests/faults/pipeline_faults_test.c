@@ -3,16 +3,19 @@
 
 #include "base/alloc.h"
 #include "faults/loop.h"
+#include "support/disk.h"
 #include "support/home.h"
 
 static void *begin(const char *dir, const char *label) {
     struct test_home *home = k2_new(struct test_home);
     home_init(home, dir);
     snprintf(home->label, sizeof home->label, "%s", label);
+    disk_boot(1);
     return home;
 }
 
 static void end(void *self) {
+    disk_boot(0);
     home_done(self);
     k2_free(self);
 }
@@ -20,7 +23,7 @@ static void end(void *self) {
 static bool work(struct test_home *home, struct k2_err *err) {
     K2_TRY(home_open(home, err));
     for (int i = 0; i < 4; i++) {
-        if (!home->batch_rows)
+        if (!home->book->batch_rows)
             home_fill(home, 75);
         K2_TRY(home_append(home, err));
         K2_TRY(i < 3 || home_settle(home, err));
@@ -35,13 +38,15 @@ static bool run(void *self, struct k2_err *err) {
 }
 
 /* What was acknowledged is there; what was not is appended again, and more after it. */
-static void check(void *self) {
+static void check(void *self, bool is_rebooted) {
     struct test_home *home = self;
     struct k2_err err = {0};
+    if (is_rebooted)
+        disk_boot(2);
     HOME_OK(home, home_open(home, &err));
     HOME_OK(home, home_settle(home, &err));
     home_check(home);
-    if (!home->batch_rows)
+    if (!home->book->batch_rows)
         home_fill(home, 75);
     HOME_OK(home, home_append(home, &err));
     HOME_OK(home, home_settle(home, &err));
@@ -49,7 +54,13 @@ static void check(void *self) {
     home_close(home);
 }
 
+static const struct fault_subject a_pipeline_run = {
+    .name = "pipeline", .begin = begin, .run = run, .check = check, .end = end, .stride = 31};
+
 TEST(faults_in_a_pipeline_run) {
-    fault_loops(&(struct fault_subject){
-        .name = "pipeline", .begin = begin, .run = run, .check = check, .end = end, .stride = 31});
+    fault_loops(&a_pipeline_run);
+}
+
+TEST(power_cuts_in_a_pipeline_run) {
+    power_cuts(&a_pipeline_run);
 }

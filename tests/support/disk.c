@@ -199,7 +199,9 @@ static bool may_pass(unsigned call, const char *path, bool *ret_short) {
         w->is_asleep = true;
         rule->tell(rule->self);
         w->is_asleep = false;
-        return true;
+        if (!rule->error)
+            return true;
+        break;
     case DISK_FAIL: break;
     }
     errno = rule->error;

@@ -37,7 +37,7 @@ enum disk_act {
     DISK_SHORT, /* a read or write does half of what was asked; other calls pass */
     DISK_KILL,  /* SIGKILL to this process, before the call */
     DISK_STOP,  /* SIGSTOP to this process, before the call */
-    DISK_TELL,  /* calls tell(self) before the call, with this watch asleep */
+    DISK_TELL,  /* calls tell(self) before the call, with this watch asleep; fails it with error */
 };
 
 struct disk_rule {
@@ -46,7 +46,7 @@ struct disk_rule {
     long nth;            /* the first call it acts on, from 0 */
     bool and_after;      /* and on each after that; a DISK_SHORT then becomes a DISK_FAIL */
     enum disk_act act;
-    int error;
+    int error; /* 0 for a DISK_TELL: the call passes */
     void (*tell)(void *self);
     void *self;
 };

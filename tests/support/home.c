@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "lake/table/read.h"
@@ -25,14 +26,19 @@ void home_init(struct test_home *home, const char *dir) {
     snprintf(home->dir, sizeof home->dir, "%s", dir);
     k2_clock_fake_init(&home->clock, (DAY_US + 3600000000ll) * 1000);
     home->batch = k2_batch_new(k2_schema_of(K2_TRADE), HOME_BATCH, &home->strings);
+    home->book =
+        mmap(NULL, sizeof *home->book, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (home->book == MAP_FAILED)
+        abort();
     for (int s = 0; s < HOME_SYMBOLS; s++)
-        home->next[s] = 1;
+        home->book->next[s] = 1;
 }
 
 void home_done(struct test_home *home) {
     home_close(home);
     k2_batch_free(home->batch);
     k2_intern_done(&home->strings);
+    munmap(home->book, sizeof *home->book);
 }
 
 bool home_open_log(struct test_home *home, struct k2_err *err) {
@@ -55,7 +61,7 @@ bool home_open_log(struct test_home *home, struct k2_err *err) {
     return false;
 }
 
-static bool open_lake(struct test_home *home, struct k2_err *err) {
+static struct k2_lake *open_lake(struct test_home *home, struct k2_err *err) {
     char warehouse[200], catalog[200];
     snprintf(warehouse, sizeof warehouse, "file:%s/warehouse", home->dir);
     snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", home->dir);
@@ -65,13 +71,12 @@ static bool open_lake(struct test_home *home, struct k2_err *err) {
                                 .clock = &home->clock.clock,
                                 .previous_versions = 20,
                                 .manifest_merge_count = 4};
-    home->lake = k2_lake_open(&lake, err);
-    return home->lake != NULL;
+    return k2_lake_open(&lake, err);
 }
 
-bool home_open(struct test_home *home, struct k2_err *err) {
-    bool ok = home_open_log(home, err) && open_lake(home, err);
-    struct k2_pipeline_opts opts = {.lake = home->lake,
+static struct k2_pipeline *open_pipeline(struct test_home *home, struct k2_lake *lake,
+                                         struct k2_err *err) {
+    struct k2_pipeline_opts opts = {.lake = lake,
                                     .log = home->log,
                                     .registry = home->registry,
                                     .clock = &home->clock.clock,
@@ -84,12 +89,30 @@ bool home_open(struct test_home *home, struct k2_err *err) {
                                     .future_ms = 60000,
                                     .price_move_pct = 50,
                                     .seed = home->seed};
-    if (ok)
-        home->pipeline = k2_pipeline_open(&opts, err);
-    if (ok && home->pipeline)
+    return k2_pipeline_open(&opts, err);
+}
+
+bool home_open(struct test_home *home, struct k2_err *err) {
+    if (home_open_log(home, err) && (home->lake = open_lake(home, err)) &&
+        (home->pipeline = open_pipeline(home, home->lake, err)))
         return true;
     home_close(home);
     return false;
+}
+
+bool home_open_rival(struct test_home *home, struct k2_lake **ret_lake,
+                     struct k2_pipeline **ret_pipeline, struct k2_err *err) {
+    *ret_lake = open_lake(home, err);
+    *ret_pipeline = *ret_lake ? open_pipeline(home, *ret_lake, err) : NULL;
+    if (*ret_pipeline)
+        return true;
+    k2_lake_free(*ret_lake);
+    return false;
+}
+
+void home_close_rival(struct k2_lake *lake, struct k2_pipeline *pipeline) {
+    k2_pipeline_free(pipeline);
+    k2_lake_free(lake);
 }
 
 void home_close(struct test_home *home) {
@@ -109,7 +132,7 @@ static int64_t price_of(int symbol, int64_t number) {
     return (1000 + symbol * 10 + number % 7) * 1000000;
 }
 
-static void put(struct test_home *home, int symbol, int64_t n) {
+static void put_row(struct test_home *home, int symbol, int64_t n) {
     struct k2_batch *b = home->batch;
     uint32_t row = b->rows++;
     char id[24], name[8];
@@ -127,29 +150,34 @@ static void put(struct test_home *home, int symbol, int64_t n) {
     b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(&home->strings, K2_STR("USD"));
     b->col[K2_TRADE_TIMESTAMP].i64[row] = DAY_US + n * 1000;
     b->col[K2_TRADE_INGESTION].i64[row] = DAY_US + n * 1000 + 500;
-    b->col[K2_TRADE_PRICE].i64[row] = home->fate[symbol][n] & BAD ? 0 : price_of(symbol, n);
+    b->col[K2_TRADE_PRICE].i64[row] = home->book->fate[symbol][n] & BAD ? 0 : price_of(symbol, n);
     b->col[K2_TRADE_QUANTITY].i64[row] = 100000000;
     b->col[K2_TRADE_SIDE].u8[row] = K2_BUY;
     b->col[K2_TRADE_SOURCE_SEQUENCE].i64[row] = n;
     b->col[K2_TRADE_SOURCE_SEQUENCE].valid[row] = 1;
-    home->in_batch[home->batch_rows].symbol = symbol;
-    home->in_batch[home->batch_rows++].number = (int)n;
+}
+
+static void put(struct test_home *home, int symbol, int64_t n) {
+    struct test_book *book = home->book;
+    put_row(home, symbol, n);
+    book->in_batch[book->batch_rows].symbol = symbol;
+    book->in_batch[book->batch_rows++].number = (int)n;
 }
 
 /* The next number of a symbol: one in 31 is left out, every other of those comes ten later. */
 static void put_next(struct test_home *home, int symbol) {
-    int64_t n = home->next[symbol]++;
+    int64_t n = home->book->next[symbol]++;
     if (n >= HOME_NUMBERS)
         abort();
     if (n % 31 == 17) {
-        home->fate[symbol][n] |= GAP;
-        n = home->next[symbol]++;
+        home->book->fate[symbol][n] |= GAP;
+        n = home->book->next[symbol]++;
     }
     if (n % 43 == 29)
-        home->fate[symbol][n] |= BAD;
+        home->book->fate[symbol][n] |= BAD;
     put(home, symbol, n);
     if (n > 10 && (n - 10) % 62 == 17) {
-        home->fate[symbol][n - 10] |= FILLED;
+        home->book->fate[symbol][n - 10] |= FILLED;
         put(home, symbol, n - 10);
     }
 }
@@ -159,15 +187,21 @@ void home_fill(struct test_home *home, int rows) {
         put_next(home, i % HOME_SYMBOLS);
 }
 
+void home_resume(struct test_home *home) {
+    k2_batch_clear(home->batch);
+    for (int i = 0; i < home->book->batch_rows; i++)
+        put_row(home, home->book->in_batch[i].symbol, home->book->in_batch[i].number);
+}
+
 bool home_append(struct test_home *home, struct k2_err *err) {
-    for (int i = 0; i < home->batch_rows; i++)
-        home->fate[home->in_batch[i].symbol][home->in_batch[i].number] |= TRIED;
+    for (int i = 0; i < home->book->batch_rows; i++)
+        home->book->fate[home->book->in_batch[i].symbol][home->book->in_batch[i].number] |= TRIED;
     if (!k2_log_append(home->log, TOPIC, home->batch, err))
         return false;
-    for (int i = 0; i < home->batch_rows; i++)
-        home->fate[home->in_batch[i].symbol][home->in_batch[i].number] |= ACKED;
+    for (int i = 0; i < home->book->batch_rows; i++)
+        home->book->fate[home->book->in_batch[i].symbol][home->book->in_batch[i].number] |= ACKED;
     k2_batch_clear(home->batch);
-    home->batch_rows = 0;
+    home->book->batch_rows = 0;
     return true;
 }
 
@@ -175,6 +209,29 @@ bool home_settle(struct test_home *home, struct k2_err *err) {
     for (int64_t moved = 1; moved;)
         K2_TRY(k2_pipeline_step(home->pipeline, &moved, err));
     return k2_pipeline_flush(home->pipeline, err);
+}
+
+struct keeping {
+    int64_t offset[16];
+};
+
+static bool keep_offset(void *self, struct k2_str topic, int log_partition,
+                        const struct k2_position *position) {
+    struct keeping *k = self;
+    if (k2_str_is(topic, TOPIC))
+        k->offset[log_partition] = K2_MIN(position->state_offset, position->next);
+    return true;
+}
+
+bool home_trim(struct test_home *home, struct k2_err *err) {
+    const char *table = "market_data.trades";
+    const struct k2_metadata *metadata = NULL;
+    struct keeping keep = {0};
+    int64_t bytes;
+    K2_TRY(k2_lake_load(home->lake, &table, 1, &metadata, err));
+    bool ok = !metadata || k2_position_each(metadata, keep_offset, &keep, err);
+    k2_metadata_unref(metadata);
+    return ok && k2_log_trim(home->log, TOPIC, keep.offset, true, &bytes, err);
 }
 
 /* ---- checks ---- */
@@ -271,7 +328,7 @@ static void read_table(struct test_home *home, enum k2_kind kind, k2_rows_fn *ea
 /* How often the ledgers must hold a number follows from the last acknowledged one. */
 static void check_number(struct test_home *home, const struct seen *seen, int s, int n,
                          int last_acked, int *dead_min) {
-    unsigned fate = home->fate[s][n];
+    unsigned fate = home->book->fate[s][n];
     int rows = seen->rows[s][n], gaps = seen->gaps[s][n], fills = seen->fills[s][n];
     bool is_sent = fate & (TRIED | ACKED), is_bad = fate & BAD;
     if (rows > 1 || gaps > 1 || fills > 1)
@@ -301,7 +358,7 @@ void home_check(struct test_home *home) {
     for (int s = 0; s < HOME_SYMBOLS; s++) {
         int last = 0;
         for (int n = 1; n < HOME_NUMBERS; n++)
-            last = home->fate[s][n] & ACKED ? n : last;
+            last = home->book->fate[s][n] & ACKED ? n : last;
         for (int n = 1; n < HOME_NUMBERS; n++)
             check_number(home, seen, s, n, last, &dead_min);
     }

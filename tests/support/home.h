@@ -14,9 +14,21 @@
 
 enum { HOME_SYMBOLS = 5, HOME_NUMBERS = 4096, HOME_BATCH = 1024 };
 
+/* What was sent and what became of it. It lies in memory that forked children share, so that it
+ * outlives a process that is killed. */
+struct test_book {
+    int64_t next[HOME_SYMBOLS];
+    int batch_rows;
+    struct {
+        int symbol, number;
+    } in_batch[HOME_BATCH];
+    uint8_t fate[HOME_SYMBOLS][HOME_NUMBERS]; /* enum in home.c */
+    long calls;                               /* for tests that count in a child */
+};
+
 struct test_home {
     char dir[160];
-    char label[96]; /* said when a check fails: which fault, which seed */
+    char label[128]; /* said when a check fails: which fault, which seed */
     int partitions;
     int64_t segment_bytes, commit_rows;
     uint64_t seed; /* of file names; 0: from the kernel */
@@ -27,12 +39,7 @@ struct test_home {
     struct k2_pipeline *pipeline;
     struct k2_intern strings;
     struct k2_batch *batch;
-    int64_t next[HOME_SYMBOLS];
-    int batch_rows;
-    struct {
-        int symbol, number;
-    } in_batch[HOME_BATCH];
-    uint8_t fate[HOME_SYMBOLS][HOME_NUMBERS]; /* enum in home.c */
+    struct test_book *book;
 };
 
 /* A home to be opened in dir; nothing is done there yet. */
@@ -43,13 +50,22 @@ bool home_open(struct test_home *home, struct k2_err *err) K2_MUST;
 /* Opens registry and log, for those that only append. */
 bool home_open_log(struct test_home *home, struct k2_err *err) K2_MUST;
 void home_close(struct test_home *home);
+/* A lake and a pipeline of their own on the same home, as another process would open them, and
+ * their end. */
+bool home_open_rival(struct test_home *home, struct k2_lake **ret_lake,
+                     struct k2_pipeline **ret_pipeline, struct k2_err *err) K2_MUST;
+void home_close_rival(struct k2_lake *lake, struct k2_pipeline *pipeline);
 
 /* Puts rows more trades into the batch. */
 void home_fill(struct test_home *home, int rows);
+/* Makes the batch again from the book: what a process that died had not been told is durable. */
+void home_resume(struct test_home *home);
 /* Appends the batch and forgets it; after an error it stays, to be appended again. */
 bool home_append(struct test_home *home, struct k2_err *err) K2_MUST;
 /* Works until there is nothing left to do, and commits. */
 bool home_settle(struct test_home *home, struct k2_err *err) K2_MUST;
+/* Trims the log as far as tables and state allow. */
+bool home_trim(struct test_home *home, struct k2_err *err) K2_MUST;
 
 /* Fails the test unless the tables hold every acknowledged trade once, nothing twice, each gap and
  * dead letter once, and keep every rule verify knows. Open and settled. */
