@@ -13,7 +13,7 @@
 #include "support/test.h"
 
 #define TOPIC "market.equities.trades.simx"
-enum { PARTITIONS = 3, RECORDS = 512, BATCH = 12, BATCHES = 10 };
+enum { PARTITIONS = 3, RECORDS = 512, BATCH = 12, APPENDS = 6 };
 
 struct subject {
     char dir[160], label[128];
@@ -23,6 +23,7 @@ struct subject {
     int acked[PARTITIONS][RECORDS]; /* the number of the record acknowledged there, or 0 */
     int64_t kept_from[PARTITIONS];  /* below this a trim may have taken it */
     int last;                       /* number of the last record tried */
+    bool trims;                     /* trims between writing and waiting */
 };
 
 static bool open_log(struct subject *s, struct k2_err *err) {
@@ -47,26 +48,56 @@ static void close_log(struct subject *s) {
     s->registry = NULL;
 }
 
-/* The last third of the batches leaves one log partition out: it has no frame in late segments. */
-static bool append(struct subject *s, int partitions, struct k2_err *err) {
+static bool trim(struct subject *s, struct k2_err *err) {
+    int64_t bytes;
+    for (int p = 0; p < PARTITIONS; p++)
+        for (int64_t o = 0; o < RECORDS; o++)
+            s->kept_from[p] = s->acked[p][o] ? o + 1 : s->kept_from[p];
+    return k2_log_trim(s->log, TOPIC, s->kept_from, true, &bytes, err);
+}
+
+struct batch {
     struct k2_record records[BATCH];
     char values[BATCH][16];
-    int first = s->last + 1;
-    for (int i = 0; i < BATCH; i++) {
-        int len = snprintf(values[i], sizeof values[i], "v%d", ++s->last);
-        records[i] = (struct k2_record){.log_partition = i % partitions,
-                                        .key = K2_STR("SIMX.AAA"),
-                                        .value = k2_str_make(values[i], (size_t)len)};
-    }
     struct k2_ticket ticket;
-    K2_TRY(k2_log_write_raw(s->log, TOPIC, records, BATCH, &ticket, err) &&
-           k2_log_wait(s->log, &ticket, err));
+    int first;
+};
+
+static bool write_batch(struct subject *s, struct batch *batch, int partitions,
+                        struct k2_err *err) {
+    batch->first = s->last + 1;
     for (int i = 0; i < BATCH; i++) {
-        CHECK(records[i].offset < RECORDS);
-        CHECK(!s->acked[records[i].log_partition][records[i].offset]);
-        s->acked[records[i].log_partition][records[i].offset] = first + i;
+        int len = snprintf(batch->values[i], sizeof batch->values[i], "v%d", ++s->last);
+        batch->records[i] = (struct k2_record){.log_partition = i % partitions,
+                                               .key = K2_STR("SIMX.AAA"),
+                                               .value = k2_str_make(batch->values[i], (size_t)len)};
+    }
+    return k2_log_write_raw(s->log, TOPIC, batch->records, BATCH, &batch->ticket, err);
+}
+
+static bool wait_for(struct subject *s, const struct batch *batch, struct k2_err *err) {
+    K2_TRY(k2_log_wait(s->log, &batch->ticket, err));
+    for (int i = 0; i < BATCH; i++) {
+        const struct k2_record *record = &batch->records[i];
+        CHECK(record->offset < RECORDS);
+        CHECK(!s->acked[record->log_partition][record->offset]);
+        s->acked[record->log_partition][record->offset] = batch->first + i;
     }
     return true;
+}
+
+/* Two batches, the second written before the first is waited for, so that what is durable lags
+ * behind what is written, also where a segment ends and where one is trimmed. */
+static bool append(struct subject *s, int partitions, struct k2_err *err) {
+    struct batch batches[2];
+    struct k2_err ignored;
+    bool is_first = write_batch(s, &batches[0], partitions, err);
+    bool is_second = write_batch(s, &batches[1], partitions, is_first ? err : &ignored);
+    if (s->trims && is_second)
+        (void)!trim(s, &ignored); /* what it leaves is looked at when all is read */
+    is_first = is_first && wait_for(s, &batches[0], err);
+    is_second = is_second && wait_for(s, &batches[1], is_first ? err : &ignored);
+    return is_first && is_second;
 }
 
 static bool read_all(struct subject *s, struct k2_err *err) {
@@ -102,14 +133,6 @@ static bool read_all(struct subject *s, struct k2_err *err) {
     return ok;
 }
 
-static bool trim(struct subject *s, struct k2_err *err) {
-    int64_t bytes;
-    for (int p = 0; p < PARTITIONS; p++)
-        for (int64_t o = 0; o < RECORDS; o++)
-            s->kept_from[p] = s->acked[p][o] ? o + 1 : s->kept_from[p];
-    return k2_log_trim(s->log, TOPIC, s->kept_from, true, &bytes, err);
-}
-
 static void *begin(const char *dir, const char *label) {
     struct subject *s = k2_new(struct subject);
     snprintf(s->dir, sizeof s->dir, "%s", dir);
@@ -124,15 +147,18 @@ static void end(void *self) {
     k2_free(self);
 }
 
-/* The first error is the run's; after it every batch is tried all the same. */
+/* The first error is the run's; after it every batch is tried all the same. The later appends
+ * leave one log partition out: it has no record in late segments. */
 static bool work(struct subject *s, struct k2_err *err) {
     struct k2_err first = {0}, why = {0};
     K2_TRY(open_log(s, err));
-    for (int i = 0; i < BATCHES; i++) {
-        bool ok = append(s, i < BATCHES * 2 / 3 ? PARTITIONS : PARTITIONS - 1, &why);
+    for (int i = 0; i < APPENDS; i++) {
+        s->trims = i >= APPENDS - 2;
+        bool ok = append(s, i < APPENDS / 2 ? PARTITIONS : PARTITIONS - 1, &why);
         if (!ok && !first.code)
             first = why;
     }
+    s->trims = false;
     if (!first.code && read_all(s, &first) && trim(s, &first) && read_all(s, &first))
         return true;
     *err = first;

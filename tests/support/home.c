@@ -22,7 +22,7 @@ enum fate {
 };
 
 void home_init(struct test_home *home, const char *dir) {
-    *home = (struct test_home){.partitions = 3, .segment_bytes = 1 << 14, .commit_rows = 100};
+    *home = (struct test_home){.partitions = 3, .segment_bytes = 1 << 12, .commit_rows = 100};
     snprintf(home->dir, sizeof home->dir, "%s", dir);
     k2_clock_fake_init(&home->clock, (DAY_US + 3600000000ll) * 1000);
     home->batch = k2_batch_new(k2_schema_of(K2_TRADE), HOME_BATCH, &home->strings);
