@@ -23,7 +23,7 @@ struct test_book {
         int symbol, number;
     } in_batch[HOME_BATCH];
     uint8_t fate[HOME_SYMBOLS][HOME_NUMBERS]; /* enum in home.c */
-    long calls;                               /* for tests that count in a child */
+    long opens, calls;                        /* of the home; of files, as a test counts them */
 };
 
 struct test_home {
