@@ -12,6 +12,9 @@ const struct k2_kind_columns k2_kind_columns[K2_KIND_COUNT] = {
     [K2_REFERENCE] = {K2_REFERENCE_SYMBOL, K2_REFERENCE_EXCHANGE, -1, -1, -1,
                       K2_REFERENCE_PLATFORM_SEQUENCE, -1, K2_REFERENCE_LOG_ID},
     [K2_DEAD_LETTER] = {-1, -1, -1, -1, -1, -1, -1, K2_DEAD_LOG_ID},
+    [K2_GAP] = {K2_GAP_SYMBOL, K2_GAP_EXCHANGE, -1, -1, -1, -1, -1, K2_GAP_LOG_ID},
+    [K2_GAP_EVENT] = {-1, -1, -1, -1, -1, -1, -1, K2_GAP_EVENT_LOG_ID},
+    [K2_EVENT] = {-1, -1, -1, -1, -1, -1, -1, -1},
 };
 
 void k2_window_init(struct k2_lane *lane) {
