@@ -104,11 +104,15 @@ bool k2_journal_drop(struct k2_journal *journal, uint64_t position, const int64_
 struct k2_segment {
     const uint8_t *bytes;
     uint64_t base, mapped;
+    uint64_t kept_from; /* what lies before was given back */
 };
 /* Maps the segment that holds position, if it is not segment already. LIMIT: it was trimmed. */
 bool k2_segment_map(const struct k2_journal *journal, struct k2_segment *segment, uint64_t position,
                     struct k2_err *err) K2_MUST;
 void k2_segment_unmap(struct k2_segment *segment);
+/* What lies before position will not be looked at again: its pages no longer count as the process's
+ * memory. Cheap to call often. */
+void k2_segment_give_back(struct k2_segment *segment, uint64_t position);
 /* The frame at position, checked as far as its header and length go, with its checksum where asked.
  * limit is the end no frame may pass. CORRUPT names segment and place. */
 bool k2_segment_frame(const struct k2_journal *journal, const struct k2_segment *segment,

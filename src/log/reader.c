@@ -39,6 +39,7 @@ static bool walk(struct k2_journal *j, int64_t *next, struct k2_err *err) {
             if (ok) {
                 next[frame->log_partition] = frame->base_offset + frame->count;
                 at += frame->bytes;
+                k2_segment_give_back(&segment, at);
             }
         }
     }
@@ -181,6 +182,7 @@ static bool take_record(struct k2_log_reader *r, struct k2_record *record, struc
 bool k2_log_read(struct k2_log_reader *reader, struct k2_record *records, int max, int *ret_count,
                  struct k2_err *err) {
     *ret_count = 0;
+    k2_segment_give_back(&reader->segment, reader->frame ? reader->frame_at : reader->position);
     while (*ret_count < max) {
         if (!reader->frame) {
             bool found;
@@ -229,6 +231,7 @@ static bool walk_segment(struct trim *t, uint64_t base, uint64_t end, struct k2_
             break;
         t->next[frame->log_partition] = frame->base_offset + frame->count;
         t->newest_us = frame->time_us;
+        k2_segment_give_back(&segment, at);
     }
     k2_segment_unmap(&segment);
     return ok;

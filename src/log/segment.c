@@ -57,6 +57,17 @@ void k2_segment_unmap(struct k2_segment *segment) {
     *segment = (struct k2_segment){0};
 }
 
+void k2_segment_give_back(struct k2_segment *segment, uint64_t position) {
+    enum { PAGE = 4096, STEP = 4 << 20 };
+    if (!segment->bytes || position < segment->kept_from + STEP)
+        return;
+    uint64_t from = segment->kept_from - segment->base, to = position - segment->base;
+    from = from / PAGE * PAGE;
+    to = to / PAGE * PAGE;
+    madvise((void *)(uintptr_t)(segment->bytes + from), to - from, MADV_DONTNEED);
+    segment->kept_from = segment->base + to;
+}
+
 /* A segment that is still written is mapped with room to grow; what lies beyond the durable end is
  * never touched, so never faults. */
 static bool map_base(const struct k2_journal *journal, struct k2_segment *segment, uint64_t base,
@@ -76,7 +87,7 @@ static bool map_base(const struct k2_journal *journal, struct k2_segment *segmen
     close(fd);
     if (bytes == MAP_FAILED)
         return k2_err_sys(err, "map segment %s", path);
-    *segment = (struct k2_segment){bytes, base, size};
+    *segment = (struct k2_segment){bytes, base, size, base};
     return true;
 }
 
