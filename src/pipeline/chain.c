@@ -217,22 +217,23 @@ static void add_gap(struct k2_lane *lane, const struct k2_lane_topic *topic,
     lane->window.counts.gaps++;
 }
 
-static void add_fill(struct k2_lane *lane, const struct k2_lane_topic *topic,
-                     const struct k2_key *key, const struct k2_record *record, int64_t gap_first,
-                     int64_t number) {
+void k2_chain_fill(struct k2_lane *lane, const struct k2_key *key, uint32_t row, int64_t gap_first,
+                   int64_t number) {
+    const struct k2_batch *rows = lane->window.rows;
+    const struct k2_lane_topic *topic = lane->topics[key->topic];
     struct k2_batch *g = lane->window.gap_events;
-    uint32_t row = g->rows++;
-    g->col[K2_GAP_EVENT_GAP_ID].span[row] = gap_id(lane, g, key, gap_first);
-    g->col[K2_GAP_EVENT_TYPE].u32[row] = k2_intern_add(&lane->strings, K2_STR("FILL"));
-    g->col[K2_GAP_EVENT_FIRST].i64[row] = number;
-    g->col[K2_GAP_EVENT_LAST].i64[row] = number;
-    g->col[K2_GAP_EVENT_AT].i64[row] = record->time_us;
-    g->col[K2_GAP_EVENT_REASON].valid[row] = 0;
-    g->col[K2_GAP_EVENT_REASON].span[row] = (struct k2_span){0};
-    g->col[K2_GAP_EVENT_LOG_TOPIC].u32[row] = topic->name_code;
-    g->col[K2_GAP_EVENT_LOG_ID].u32[row] = topic->log_code;
-    g->log_partition[row] = record->log_partition;
-    g->log_offset[row] = record->offset;
+    uint32_t at = g->rows++;
+    g->col[K2_GAP_EVENT_GAP_ID].span[at] = gap_id(lane, g, key, gap_first);
+    g->col[K2_GAP_EVENT_TYPE].u32[at] = k2_intern_add(&lane->strings, K2_STR("FILL"));
+    g->col[K2_GAP_EVENT_FIRST].i64[at] = number;
+    g->col[K2_GAP_EVENT_LAST].i64[at] = number;
+    g->col[K2_GAP_EVENT_AT].i64[at] = rows->log_time_us[row];
+    g->col[K2_GAP_EVENT_REASON].valid[at] = 0;
+    g->col[K2_GAP_EVENT_REASON].span[at] = (struct k2_span){0};
+    g->col[K2_GAP_EVENT_LOG_TOPIC].u32[at] = topic->name_code;
+    g->col[K2_GAP_EVENT_LOG_ID].u32[at] = topic->log_code;
+    g->log_partition[at] = rows->log_partition[row];
+    g->log_offset[at] = rows->log_offset[row];
     lane->window.counts.fills++;
 }
 
@@ -302,17 +303,8 @@ static int64_t number_row(struct k2_lane *lane, const struct k2_lane_topic *topi
 
 /* ---- one record ---- */
 
-/* What the steps of one record share. */
-struct step {
-    struct k2_lane_topic *topic;
-    const struct k2_record *record;
-    struct k2_key *key;
-    uint32_t row;
-    bool is_replay; /* committed already: state only (contracts 4) */
-};
-
-static void set_aside(struct k2_lane *lane, const struct step *s, const char *stage,
-                      const char *code, const char *text, bool may_be_known) {
+void k2_chain_set_aside(struct k2_lane *lane, const struct k2_step *s, const char *stage,
+                        const char *code, const char *text, bool may_be_known) {
     struct k2_window *w = &lane->window;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     char identity[400];
@@ -335,7 +327,7 @@ static void set_aside(struct k2_lane *lane, const struct step *s, const char *st
 
 /* Reference data: a record equal to the newest version is a duplicate, another one the next
  * version. */
-static void take_version(struct k2_lane *lane, const struct step *s) {
+static void take_version(struct k2_lane *lane, const struct k2_step *s) {
     struct k2_batch *b = lane->window.rows;
     struct k2_buf content = {0};
     for (int i = 0; i < K2_REFERENCE_COLUMNS; i++) {
@@ -365,22 +357,22 @@ static void take_version(struct k2_lane *lane, const struct step *s) {
     s->key->last_platform = b->col[K2_REFERENCE_PLATFORM_SEQUENCE].i64[s->row] = s->key->last;
 }
 
-static void remember_row(struct k2_lane *lane, const struct step *s, int64_t time_us) {
+static void remember_row(struct k2_lane *lane, const struct k2_step *s, int64_t time_us) {
     s->key->last_time_us = time_us;
     if (lane->schema->kind == K2_TRADE)
         s->key->last_price = lane->window.rows->col[K2_TRADE_PRICE].i64[s->row];
 }
 
 /* Sequence, validate, and what only a look-up can tell, for a row with a number. */
-static void take_numbered(struct k2_lane *lane, const struct step *s) {
+static void take_numbered(struct k2_lane *lane, const struct k2_step *s) {
     struct k2_window *w = &lane->window;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     bool is_source, is_dense;
     struct k2_interval gap = {0};
     int64_t number = number_row(lane, s->topic, s->key, s->row, &is_source, &is_dense);
     if (number <= 0) {
-        set_aside(lane, s, "sequence", "NUMBER_NOT_POSITIVE", "the sequence number is not above 0",
-                  true);
+        k2_chain_set_aside(lane, s, "sequence", "NUMBER_NOT_POSITIVE",
+                           "the sequence number is not above 0", true);
         return;
     }
     enum k2_sequence_event event = k2_sequence_take(s->key, number, is_dense, &gap);
@@ -395,8 +387,8 @@ static void take_numbered(struct k2_lane *lane, const struct step *s) {
     if (code) {
         /* Its number was there, so the gap it fills is smaller though the row is not kept. */
         if (is_fill && !s->is_replay)
-            add_fill(lane, s->topic, s->key, s->record, gap.gap_first, number);
-        set_aside(lane, s, "validate", code, text, must_look);
+            k2_chain_fill(lane, s->key, s->row, gap.gap_first, number);
+        k2_chain_set_aside(lane, s, "validate", code, text, must_look);
         return;
     }
     if (is_fill)
@@ -408,13 +400,12 @@ static void take_numbered(struct k2_lane *lane, const struct step *s) {
     if (must_look)
         lane->wanted[lane->wanted_count++] = (struct k2_wanted){.row = s->row,
                                                                 .number = number,
+                                                                .gap_first = gap.gap_first,
                                                                 .is_source = is_source,
                                                                 .is_fill = is_fill,
-                                                                .is_below = event == K2_SEQ_LOOK,
-                                                                .gap = gap,
-                                                                .record = s->record};
+                                                                .is_below = event == K2_SEQ_LOOK};
     else if (is_fill)
-        add_fill(lane, s->topic, s->key, s->record, gap.gap_first, number);
+        k2_chain_fill(lane, s->key, s->row, gap.gap_first, number);
 }
 
 /* The row's file partition; false when the window has no room for another. */
@@ -484,14 +475,14 @@ static bool take_row(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t
     w->rows->log_time_us[row] = record->time_us;
     w->rows->col[c->log_id].u32[row] = topic->log_code;
     bool is_new;
-    struct step s = {.topic = topic, .record = record, .row = row, .is_replay = is_replay};
+    struct k2_step s = {.topic = topic, .record = record, .row = row, .is_replay = is_replay};
     s.key = k2_keys_get(&lane->keys, topic_index, w->rows->col[c->exchange].u32[row],
                         w->rows->col[c->symbol].u32[row], &is_new);
     w->key_of[row] = (uint32_t)(s.key - lane->keys.keys);
     char text[160];
     const char *code = check_place(lane, topic, row, record, s.key, is_new, text);
     if (K2_UNLIKELY(code))
-        set_aside(lane, &s, "place", code, text, true);
+        k2_chain_set_aside(lane, &s, "place", code, text, true);
     else if (K2_UNLIKELY(s.key->held >= 0 && record->offset >= s.key->held))
         w->drop[row] = 1;
     else if (lane->schema->kind == K2_REFERENCE)
@@ -506,42 +497,6 @@ static bool take_row(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t
 }
 
 /* ---- a chunk ---- */
-
-/* Judges what was looked up: drop duplicates, set conflicts aside, flag the late. */
-static bool settle(struct k2_lane *lane, struct k2_lane_topic *topic, struct k2_err *err) {
-    struct k2_window *w = &lane->window;
-    const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
-    if (lane->wanted_count)
-        K2_TRY(k2_lookup_rows(lane, err));
-    for (uint32_t i = 0; i < lane->wanted_count; i++) {
-        struct k2_wanted *want = &lane->wanted[i];
-        struct k2_key *key = &lane->keys.keys[w->key_of[want->row]];
-        if (want->found == K2_FOUND_NONE) {
-            uint32_t twin = k2_window_find(lane, want->row, want->number);
-            if (twin != UINT32_MAX)
-                want->found = k2_rows_same(w->rows, want->row, w->rows, twin) ? K2_FOUND_SAME
-                                                                              : K2_FOUND_OTHER;
-        }
-        if (want->found == K2_FOUND_SAME) {
-            w->drop[want->row] = 1;
-            w->counts.duplicates++;
-        } else if (want->found == K2_FOUND_OTHER) {
-            struct step s = {.topic = topic, .record = want->record, .key = key, .row = want->row};
-            set_aside(lane, &s, "dedup", "SEQUENCE_CONFLICT",
-                      "a row with this number and other content is there already", true);
-        } else if (want->is_fill) {
-            add_fill(lane, topic, key, want->record, want->gap.gap_first, want->number);
-        } else if (want->is_below) {
-            w->rows->col[c->flags].u32[want->row] |= K2_FLAG_LATE;
-            w->counts.late++;
-        }
-    }
-    lane->wanted_count = 0;
-    if (lane->letter_count)
-        K2_TRY(k2_lookup_letters(lane, err));
-    lane->letter_count = 0;
-    return true;
-}
 
 static bool has_room(const struct k2_lane *lane) {
     const struct k2_window *w = &lane->window;
@@ -597,5 +552,5 @@ bool k2_chain_take(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t t
     }
     w->counts.records += at;
     *ret_taken = at;
-    return settle(lane, topic, err);
+    return !k2_settle_is_due(lane) || k2_settle(lane, err);
 }

@@ -367,6 +367,8 @@ static void landed(struct making *m) {
 bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) {
     if (!lane->window.records)
         return true;
+    if (!k2_settle(lane, err))
+        return k2_err_wrap(err, "commit %s", lane->schema->table_name);
     struct making *m = k2_new(struct making);
     m->lane = lane;
     int64_t started = k2_monotonic_ns();

@@ -289,8 +289,8 @@ static void make_buffers(struct k2_lane *lane) {
     k2_window_init(lane);
     lane->events =
         lane->wire->kind == K2_EVENT ? k2_batch_new(lane->wire, 1, &lane->strings) : NULL;
-    lane->wanted = k2_new_array(struct k2_wanted, K2_CHUNK);
-    lane->letters = k2_new_array(struct k2_wanted_letter, 2 * K2_CHUNK);
+    lane->wanted = k2_new_array(struct k2_wanted, K2_WANTED_MAX);
+    lane->letters = k2_new_array(struct k2_wanted_letter, 2 * K2_WANTED_MAX);
     lane->order = k2_new_array(uint32_t, lane->window.rows->rows_max);
 }
 

@@ -14,9 +14,11 @@
 #include "pipeline/state.h"
 
 enum {
-    K2_CHUNK = 8192,        /* records taken at a time */
-    K2_WINDOW_FILES = 64,   /* file partitions one commit may touch */
-    K2_LEDGER_ROWS = 65536, /* gaps, fills and dead letters one commit may hold */
+    K2_CHUNK = 8192,         /* records taken at a time */
+    K2_WINDOW_FILES = 64,    /* file partitions one commit may touch */
+    K2_LEDGER_ROWS = 262144, /* gaps, fills and dead letters one commit may hold */
+    /* Open questions one look-up answers; any of them may become a row of a ledger. */
+    K2_WANTED_MAX = 131072,
     K2_PLANS_MAX = 32,
     K2_STATE_RECORDS = 50000,
     K2_STATE_COMMITS = 64,
@@ -90,14 +92,13 @@ struct k2_window {
 
 /* A row that only a look-up can judge. */
 struct k2_wanted {
-    uint32_t row;
     int64_t number;
+    int64_t gap_first; /* of the gap a fill is in */
+    uint32_t row;
     bool is_source; /* number is the source's, else the platform's */
     bool is_fill;
     bool is_below; /* at or below the last, in no open gap: late if it is not there */
-    struct k2_interval gap;
-    const struct k2_record *record;
-    enum { K2_FOUND_NONE, K2_FOUND_SAME, K2_FOUND_OTHER } found;
+    enum { K2_FOUND_NONE, K2_FOUND_SAME, K2_FOUND_OTHER } found : 8;
 };
 /* A dead letter that may be there already. */
 struct k2_wanted_letter {
@@ -181,6 +182,23 @@ bool k2_chain_take(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t t
 uint32_t k2_chain_dead(struct k2_lane *lane, const struct k2_lane_topic *topic,
                        const struct k2_record *record, const char *stage, const char *code,
                        struct k2_str error, struct k2_str identity);
+/* What the steps of one record share. */
+struct k2_step {
+    struct k2_lane_topic *topic;
+    const struct k2_record *record;
+    struct k2_key *key;
+    uint32_t row;
+    bool is_replay; /* committed already: state only (contracts 4) */
+};
+/* Makes the row a dead letter; one that may be there from an earlier run is looked up first. */
+void k2_chain_set_aside(struct k2_lane *lane, const struct k2_step *s, const char *stage,
+                        const char *code, const char *text, bool may_be_known);
+/* The row filled number of the gap that begins at gap_first. */
+void k2_chain_fill(struct k2_lane *lane, const struct k2_key *key, uint32_t row, int64_t gap_first,
+                   int64_t number);
+/* settle.c: answers what is open and judges by it; before a commit, and when much is open. */
+bool k2_settle(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+bool k2_settle_is_due(const struct k2_lane *lane);
 /* validate.c: NULL, or the error code; text gets the words. Sets flags. */
 const char *k2_validate(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
                         int64_t log_time_us, uint32_t *flags, char text[160]);

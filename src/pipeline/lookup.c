@@ -1,9 +1,11 @@
-/* lookup.c -- is the row there already? One pruned scan of the table for a chunk's open questions
- * (contracts 2.7). */
+/* lookup.c -- is the row there already? One pruned scan of the table for all open questions
+ * (contracts 2.7), slice by slice: names first, content only where a name was asked for. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "lake/table/read.h"
 #include "pipeline/lane.h"
+
+enum { K2_SLICE = 32768 };
 
 static bool same_text(const struct k2_batch *a, const struct k2_batch *b, int column, uint32_t i,
                       uint32_t j) {
@@ -48,16 +50,20 @@ uint64_t k2_row_content_hash(const struct k2_batch *b, uint32_t row) {
     return k2_hash64(values, sizeof values);
 }
 
+/* By these a row is found... */
+static uint32_t name_columns(enum k2_kind kind) {
+    const struct k2_kind_columns *c = &k2_kind_columns[kind];
+    return 1u << c->symbol | 1u << c->exchange | 1u << c->source_sequence |
+           1u << c->platform_sequence;
+}
+
+/* ... and by these it is compared (contracts 2.6). */
 static uint32_t content_columns(enum k2_kind kind) {
     if (kind == K2_TRADE)
-        return 1u << K2_TRADE_SYMBOL | 1u << K2_TRADE_EXCHANGE | 1u << K2_TRADE_TIMESTAMP |
-               1u << K2_TRADE_NANOS | 1u << K2_TRADE_PRICE | 1u << K2_TRADE_QUANTITY |
-               1u << K2_TRADE_SIDE | 1u << K2_TRADE_ID | 1u << K2_TRADE_SOURCE_SEQUENCE |
-               1u << K2_TRADE_PLATFORM_SEQUENCE;
-    return 1u << K2_QUOTE_SYMBOL | 1u << K2_QUOTE_EXCHANGE | 1u << K2_QUOTE_TIMESTAMP |
-           1u << K2_QUOTE_NANOS | 1u << K2_QUOTE_BID_PRICE | 1u << K2_QUOTE_BID_QUANTITY |
-           1u << K2_QUOTE_ASK_PRICE | 1u << K2_QUOTE_ASK_QUANTITY | 1u << K2_QUOTE_SOURCE_SEQUENCE |
-           1u << K2_QUOTE_PLATFORM_SEQUENCE;
+        return 1u << K2_TRADE_TIMESTAMP | 1u << K2_TRADE_NANOS | 1u << K2_TRADE_PRICE |
+               1u << K2_TRADE_QUANTITY | 1u << K2_TRADE_SIDE | 1u << K2_TRADE_ID;
+    return 1u << K2_QUOTE_TIMESTAMP | 1u << K2_QUOTE_NANOS | 1u << K2_QUOTE_BID_PRICE |
+           1u << K2_QUOTE_BID_QUANTITY | 1u << K2_QUOTE_ASK_PRICE | 1u << K2_QUOTE_ASK_QUANTITY;
 }
 
 /* ---- open files, the least used of which makes way ---- */
@@ -98,26 +104,22 @@ static struct k2_parquet_file *open_file(struct k2_lane *lane, struct k2_str uri
     return oldest->file;
 }
 
-/* A batch with room for the rows of one row group. */
-static void make_room(struct k2_lane *lane, struct k2_batch **batch, const struct k2_schema *schema,
-                      int64_t rows) {
-    if (*batch && (*batch)->rows_max < rows) {
-        k2_batch_free(*batch);
-        *batch = NULL;
-    }
-    if (!*batch)
-        *batch = k2_batch_new(schema, (uint32_t)K2_MAX(rows, 131072), &lane->strings);
-    k2_batch_clear(*batch);
-}
-
 /* ---- rows ---- */
 
-/* The chunk's questions, hashed by (exchange, symbol, number); several may ask the same. */
+/* The open questions, hashed by (exchange, symbol, number); several may ask the same. */
 struct questions {
     struct k2_lane *lane;
     uint32_t *slots, mask;
     uint32_t *next;
+    struct span {
+        int64_t low, high; /* numbers asked of a symbol; low above high: none */
+    } * of_symbol;
+    uint32_t symbol_count;
     int64_t low, high;
+    struct match {
+        uint32_t place, wanted; /* row of the slice, index in lane->wanted */
+    } * matches;
+    uint32_t match_count, match_cap;
 };
 
 static uint32_t question_slot(const struct questions *q, uint32_t exchange, uint32_t symbol,
@@ -135,55 +137,113 @@ static void ask(struct questions *q) {
     q->mask = size - 1;
     q->slots = k2_new_array(uint32_t, size);
     q->next = k2_new_array(uint32_t, lane->wanted_count);
+    q->symbol_count = lane->strings.count;
+    q->of_symbol = k2_new_array(struct span, q->symbol_count);
+    for (uint32_t i = 0; i < q->symbol_count; i++)
+        q->of_symbol[i] = (struct span){INT64_MAX, INT64_MIN};
     q->low = INT64_MAX, q->high = INT64_MIN;
     for (uint32_t i = 0; i < lane->wanted_count; i++) {
         const struct k2_wanted *w = &lane->wanted[i];
-        uint32_t slot = question_slot(q, lane->window.rows->col[c->exchange].u32[w->row],
-                                      lane->window.rows->col[c->symbol].u32[w->row], w->number);
+        uint32_t symbol = lane->window.rows->col[c->symbol].u32[w->row];
+        uint32_t slot =
+            question_slot(q, lane->window.rows->col[c->exchange].u32[w->row], symbol, w->number);
+        struct span *span = &q->of_symbol[symbol];
         q->next[i] = q->slots[slot];
         q->slots[slot] = i + 1;
+        span->low = K2_MIN(span->low, w->number);
+        span->high = K2_MAX(span->high, w->number);
         q->low = K2_MIN(q->low, w->number);
         q->high = K2_MAX(q->high, w->number);
     }
 }
 
-/* Holds one row of the table against the questions. */
-static void answer(struct questions *q, const struct k2_batch *found, uint32_t j) {
+static void forget(struct questions *q) {
+    k2_free(q->slots);
+    k2_free(q->next);
+    k2_free(q->of_symbol);
+    k2_free(q->matches);
+}
+
+static void add_match(struct questions *q, uint32_t place, uint32_t wanted) {
+    if (q->match_count == q->match_cap) {
+        q->match_cap = q->match_cap ? q->match_cap * 2 : 1024;
+        q->matches = k2_realloc(q->matches, q->match_cap * sizeof *q->matches);
+    }
+    q->matches[q->match_count++] = (struct match){place, wanted};
+}
+
+/* Which rows of a slice somebody asks for. */
+static void match_names(struct questions *q, const struct k2_batch *names) {
     struct k2_lane *lane = q->lane;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     const struct k2_batch *rows = lane->window.rows;
-    int64_t number = k2_row_number(found, c, j);
-    if (number < q->low || number > q->high)
-        return;
-    uint32_t exchange = found->col[c->exchange].u32[j], symbol = found->col[c->symbol].u32[j];
-    for (uint32_t at = q->slots[question_slot(q, exchange, symbol, number)]; at;
-         at = q->next[at - 1]) {
-        struct k2_wanted *w = &lane->wanted[at - 1];
-        if (w->number != number || rows->col[c->exchange].u32[w->row] != exchange ||
-            rows->col[c->symbol].u32[w->row] != symbol)
+    q->match_count = 0;
+    for (uint32_t j = 0; j < names->rows; j++) {
+        uint32_t symbol = names->col[c->symbol].u32[j], exchange = names->col[c->exchange].u32[j];
+        int64_t number = k2_row_number(names, c, j);
+        if (symbol >= q->symbol_count || number < q->of_symbol[symbol].low ||
+            number > q->of_symbol[symbol].high)
             continue;
-        w->found = k2_rows_same(rows, w->row, found, j) ? K2_FOUND_SAME : K2_FOUND_OTHER;
+        for (uint32_t at = q->slots[question_slot(q, exchange, symbol, number)]; at;
+             at = q->next[at - 1]) {
+            const struct k2_wanted *w = &lane->wanted[at - 1];
+            if (w->number == number && rows->col[c->symbol].u32[w->row] == symbol &&
+                rows->col[c->exchange].u32[w->row] == exchange)
+                add_match(q, j, at - 1);
+        }
     }
+}
+
+/* Compares the rows of a slice that were asked for; it begins at row first of the row group. */
+static bool compare_matches(struct questions *q, struct k2_parquet_file *file, int row_group,
+                            uint32_t first, struct k2_err *err) {
+    struct k2_lane *lane = q->lane;
+    if (!q->match_count)
+        return true;
+    uint32_t low = q->matches[0].place, high = q->matches[q->match_count - 1].place;
+    k2_batch_clear(lane->found);
+    K2_TRY(k2_parquet_read_rows(file, row_group, first + low, high - low + 1,
+                                content_columns(lane->schema->kind), lane->found, err));
+    for (uint32_t i = 0; i < q->match_count; i++) {
+        struct k2_wanted *w = &lane->wanted[q->matches[i].wanted];
+        w->found = k2_rows_same(lane->window.rows, w->row, lane->found, q->matches[i].place - low)
+                       ? K2_FOUND_SAME
+                       : K2_FOUND_OTHER;
+    }
+    return true;
+}
+
+static bool search_group(struct questions *q, struct k2_parquet_file *file, int row_group,
+                         struct k2_err *err) {
+    struct k2_lane *lane = q->lane;
+    struct k2_parquet_cursor *names =
+        k2_parquet_cursor_open(file, row_group, 0, name_columns(lane->schema->kind), err);
+    bool ok = names != NULL;
+    for (uint32_t first = 0, rows = 1; ok && rows; first += rows) {
+        k2_batch_clear(lane->found);
+        ok = k2_parquet_cursor_next(names, K2_SLICE, lane->found, err);
+        rows = lane->found->rows;
+        if (!ok || !rows)
+            break;
+        match_names(q, lane->found);
+        ok = compare_matches(q, file, row_group, first, err);
+    }
+    k2_parquet_cursor_free(names);
+    return ok;
 }
 
 static bool search_file(struct questions *q, struct k2_str uri, bool all_source, bool all_platform,
                         struct k2_err *err) {
-    struct k2_lane *lane = q->lane;
-    const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
-    struct k2_parquet_file *file = open_file(lane, uri, err);
-    if (!file)
-        return false;
-    for (int g = 0; g < k2_parquet_row_groups(file); g++) {
+    const struct k2_kind_columns *c = &k2_kind_columns[q->lane->schema->kind];
+    struct k2_parquet_file *file = open_file(q->lane, uri, err);
+    bool ok = file != NULL;
+    for (int g = 0; ok && g < k2_parquet_row_groups(file); g++) {
         int column = all_source ? c->source_sequence : c->platform_sequence;
-        if ((all_source || all_platform) &&
-            !k2_parquet_may_hold_int(file, g, column, q->low, q->high))
-            continue;
-        make_room(lane, &lane->found, lane->schema, k2_parquet_row_group_rows(file, g));
-        K2_TRY(k2_parquet_read(file, g, content_columns(lane->schema->kind), lane->found, err));
-        for (uint32_t j = 0; j < lane->found->rows; j++)
-            answer(q, lane->found, j);
+        bool may_hold = (!all_source && !all_platform) ||
+                        k2_parquet_may_hold_int(file, g, column, q->low, q->high);
+        ok = !may_hold || search_group(q, file, g, err);
     }
-    return true;
+    return ok;
 }
 
 /* The distinct values of a symbol column over the questions; 0 when there are more than max. */
@@ -211,6 +271,8 @@ bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) {
         return true;
     struct questions q = {.lane = lane};
     ask(&q);
+    if (!lane->found)
+        lane->found = k2_batch_new(lane->schema, K2_SLICE, &lane->strings);
     bool all_source = true, all_platform = true;
     for (uint32_t i = 0; i < lane->wanted_count; i++) {
         all_source &= lane->wanted[i].is_source;
@@ -238,8 +300,7 @@ bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) {
     for (int f = 0; ok && f < scan.file_count; f++)
         ok = search_file(&q, scan.files[f].path, all_source, all_platform, err);
     k2_scan_done(&scan);
-    k2_free(q.slots);
-    k2_free(q.next);
+    forget(&q);
     return ok || k2_err_wrap(err, "look up rows of %s", lane->schema->table_name);
 }
 
