@@ -1,164 +1,160 @@
-/* bench.c -- k2 bench: how fast the way from feed to table is here, and what the machine itself
- * does. */
-#include <fcntl.h>
+/* bench.c -- k2 bench: how fast every part is here, beside what the machine itself can do. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "cli/sink.h"
-#include "query/replay.h"
+#include "cli/bench.h"
 
-/* One measured stretch. */
-struct lap {
-    int64_t wall_ns, cpu_ns;
-};
-
-static struct lap lap_start(void) {
-    return (struct lap){k2_monotonic_ns(), k2_cpu_ns()};
+struct k2_lap k2_lap_start(void) {
+    return (struct k2_lap){k2_monotonic_ns(), k2_cpu_ns()};
 }
 
-struct report {
-    struct k2_buf json;
-    bool is_json;
+/* ---- results ---- */
+
+struct result {
+    const char *name;
+    int64_t count, bytes, max_rss;
+    double wall, cpu;
+    enum k2_mark kind;
+    double mark, reached; /* in the mark's own unit */
 };
 
-static void add(struct report *r, const char *name, int64_t rows, int64_t bytes, struct lap from) {
-    double wall = (double)(k2_monotonic_ns() - from.wall_ns) / 1e9;
-    double cpu = (double)(k2_cpu_ns() - from.cpu_ns) / 1e9;
+static double reached(const struct result *r) {
+    double count = (double)r->count;
+    switch (r->kind) {
+    case K2_MARK_PER_SECOND: return count / r->wall;
+    case K2_MARK_PER_CPU_SECOND: return count / r->cpu;
+    case K2_MARK_NS: return r->cpu * 1e9 / count;
+    case K2_MARK_MS: return r->wall * 1e3 / count;
+    case K2_MARK_BYTES: return (double)r->bytes / count;
+    case K2_MARK_NONE: break;
+    }
+    return 0;
+}
+
+static const char *unit_of(enum k2_mark kind) {
+    static const char *const units[] = {"", "/s", "/CPU-s", "ns", "ms", "B"};
+    return units[kind];
+}
+
+static bool is_rate(enum k2_mark kind) {
+    return kind == K2_MARK_PER_SECOND || kind == K2_MARK_PER_CPU_SECOND;
+}
+
+static void print_line(const struct result *r) {
+    k2_out_printf("%-34s %11" PRId64 " %8.3f s %8.3f s CPU %8.2f M/s", r->name, r->count, r->wall,
+                  r->cpu, (double)r->count / r->wall / 1e6);
+    if (r->bytes)
+        k2_out_printf(" %7.1f B each", (double)r->bytes / (double)r->count);
+    else
+        k2_out_printf(" %7s       ", "");
+    k2_out_printf(" %5" PRId64 " MB", r->max_rss >> 20);
+    if (is_rate(r->kind))
+        k2_out_printf("  %.2f M%s, mark %.2f", r->reached / 1e6, unit_of(r->kind), r->mark / 1e6);
+    else if (r->kind)
+        k2_out_printf("  %.1f %s, mark %.1f", r->reached, unit_of(r->kind), r->mark);
+    k2_out_printf("\n");
+}
+
+static void put_json(struct k2_bench *bench, const struct result *r) {
+    static const char *const kinds[] = {"none", "per_second",   "per_cpu_second",
+                                        "ns",   "milliseconds", "bytes"};
+    struct k2_buf *json = &bench->json;
+    k2_buf_text(json, json->len ? ",\n {" : "[{");
+    k2_json_key_str(json, "name", k2_str_of(r->name));
+    k2_json_key_int(json, "count", r->count);
+    k2_json_key_int(json, "bytes", r->bytes);
+    k2_json_key(json, "wall_s");
+    k2_buf_printf(json, "%.6f", r->wall);
+    k2_json_key(json, "cpu_s");
+    k2_buf_printf(json, "%.6f", r->cpu);
+    k2_json_key_int(json, "max_rss_bytes", r->max_rss);
+    if (r->kind) {
+        k2_json_key_str(json, "mark_kind", k2_str_of(kinds[r->kind]));
+        k2_json_key(json, "mark");
+        k2_buf_printf(json, "%.3f", r->mark);
+        k2_json_key(json, "reached");
+        k2_buf_printf(json, "%.3f", r->reached);
+    }
+    k2_buf_byte(json, '}');
+}
+
+void k2_bench_add(struct k2_bench *bench, const char *name, int64_t count, int64_t bytes,
+                  struct k2_lap from, enum k2_mark kind, double mark) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    if (!r->is_json) {
-        k2_out_printf("%-28s %10" PRId64 " rows  %7.3f s wall %7.3f s CPU  %6.2f M rows/s  %6.2f M "
-                      "rows/CPU-s",
-                      name, rows, wall, cpu, (double)rows / wall / 1e6, (double)rows / cpu / 1e6);
-        if (bytes)
-            k2_out_printf("  %.1f B/row", (double)bytes / (double)rows);
-        k2_out_printf("  %ld MB\n", usage.ru_maxrss / 1024);
-        return;
+    struct result r = {.name = name,
+                       .count = K2_MAX(count, 1),
+                       .bytes = bytes,
+                       .max_rss = (int64_t)usage.ru_maxrss * 1024,
+                       .wall = (double)(k2_monotonic_ns() - from.wall_ns) / 1e9,
+                       .cpu = (double)(k2_cpu_ns() - from.cpu_ns) / 1e9,
+                       .kind = kind,
+                       .mark = mark};
+    r.reached = reached(&r);
+    if (bench->is_json)
+        put_json(bench, &r);
+    else
+        print_line(&r);
+}
+
+/* ---- the command ---- */
+
+/* A name runs its parts in order; those before the one asked for make what it needs. */
+static const struct {
+    const char *name, *what;
+    k2_bench_fn *parts[12];
+} benches[] = {
+    {"all",
+     "everything but dedup",
+     {k2_bench_machine, k2_bench_avro, k2_bench_sequence, k2_bench_log, k2_bench_commit,
+      k2_bench_replay, k2_bench_query, k2_bench_parquet, k2_bench_csv, k2_bench_small_commits}},
+    {"ingest",
+     "feed to log to table",
+     {k2_bench_machine, k2_bench_log, k2_bench_commit, k2_bench_replay}},
+    {"query", "one symbol's hour, as a process", {k2_bench_log, k2_bench_commit, k2_bench_query}},
+    {"parquet", "writer and reader", {k2_bench_log, k2_bench_commit, k2_bench_parquet}},
+    {"csv", "a file to committed rows", {k2_bench_log, k2_bench_commit, k2_bench_csv}},
+    {"commit", "many small commits", {k2_bench_small_commits}},
+    {"avro", "codec", {k2_bench_avro}},
+    {"sequence", "sequence and duplicate check", {k2_bench_sequence}},
+    {"dedup", "duplicates of --rows committed ids", {k2_bench_dedup}},
+};
+
+static int find_bench(const char *name, struct k2_err *err) {
+    struct k2_buf names = {0};
+    for (int i = 0; i < (int)K2_COUNT(benches); i++) {
+        if (strcmp(name, benches[i].name) == 0) {
+            k2_buf_done(&names);
+            return i;
+        }
+        k2_buf_printf(&names, "%s%s", i ? ", " : "", benches[i].name);
     }
-    k2_buf_text(&r->json, r->json.len ? ",\n {" : "[{");
-    k2_json_key_str(&r->json, "name", k2_str_of(name));
-    k2_json_key_int(&r->json, "rows", rows);
-    k2_json_key_int(&r->json, "bytes", bytes);
-    k2_json_key(&r->json, "wall_s");
-    k2_buf_printf(&r->json, "%.6f", wall);
-    k2_json_key(&r->json, "cpu_s");
-    k2_buf_printf(&r->json, "%.6f", cpu);
-    k2_json_key_int(&r->json, "max_rss_bytes", (int64_t)usage.ru_maxrss * 1024);
-    k2_buf_byte(&r->json, '}');
+    k2_err_set(err, K2_USAGE, "bench %s: there is %s", name, k2_buf_cstr(&names));
+    k2_buf_done(&names);
+    return -1;
 }
 
-/* ---- the machine's own limit: sequential write and fsync ---- */
-
-static bool machine_write(struct report *r, struct k2_home *home, struct k2_err *err) {
-    enum { BLOCK = 1 << 20, BLOCKS = 256 };
-    const char *path = k2_home_path(home, "run/bench.probe");
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return k2_err_sys(err, "create %s", path);
-    char *block = k2_calloc(1, BLOCK);
-    struct lap from = lap_start();
-    bool ok = true;
-    for (int i = 0; ok && i < BLOCKS; i++) {
-        block[i] = (char)i;
-        ok = k2_fd_write(fd, block, BLOCK, err);
+static bool run_parts(struct k2_bench *bench, int which, struct k2_err *err) {
+    for (k2_bench_fn *const *part = benches[which].parts; *part; part++) {
+        if (atomic_load(&k2_stop_asked))
+            return k2_err_set(err, K2_CANCELLED, "stopped");
+        K2_TRY((*part)(bench, err));
+        K2_TRY(bench->is_json || k2_out_flush(err));
     }
-    if (ok && fsync(fd))
-        ok = k2_err_sys(err, "fsync %s", path);
-    if (ok)
-        add(r, "machine: write+fsync 128 B", (int64_t)BLOCK * BLOCKS / 128, (int64_t)BLOCK * BLOCKS,
-            from);
-    close(fd);
-    unlink(path);
-    k2_free(block);
-    return ok;
-}
-
-/* ---- K2 ---- */
-
-static bool sum_bytes(void *self, const struct k2_topic_info *info) {
-    struct k2_ingest *ingest = self;
-    struct k2_err ignored;
-    int64_t bytes = 0;
-    (void)!k2_log_bytes(ingest->home->log, info->name, &bytes, &ignored);
-    ingest->offset_bytes += bytes;
-    return true;
-}
-
-static bool bench_log(struct report *r, struct k2_ingest *ingest, int64_t rows,
-                      struct k2_err *err) {
-    struct k2_sim_opts opts = {.rows = rows, .symbols = 500, .seed = 1, .quotes_per_trade = 0};
-    struct k2_sim_truth truth = {0};
-    struct k2_feed_out out = k2_ingest_out(ingest);
-    struct lap from = lap_start();
-    bool ok = k2_sim_run(&opts, 0, &out, NULL, NULL, ingest->home->clock, &truth, err);
-    for (int i = 0; ok && i < ingest->ticket_count; i++)
-        ok = k2_log_wait(ingest->home->log, &ingest->tickets[i], err);
-    ingest->ticket_count = 0;
-    k2_buf_done(&truth.json);
-    ok = ok && k2_log_topics(ingest->home->log, sum_bytes, ingest, err);
-    if (ok)
-        add(r, "simulator to durable log", rows, ingest->offset_bytes, from);
-    return ok;
-}
-
-static bool table_bytes(struct k2_home *home, int64_t *ret, struct k2_err *err) {
-    const char *table = "market_data.trades";
-    const struct k2_metadata *metadata = NULL;
-    struct k2_scan scan = {0};
-    K2_TRY(k2_lake_load(home->lake, &table, 1, &metadata, err));
-    bool ok = !metadata ||
-              k2_table_scan(home->lake, metadata, k2_schema_of(K2_TRADE), 0, NULL, 0, &scan, err);
-    *ret = 0;
-    for (int i = 0; i < scan.file_count; i++)
-        *ret += scan.files[i].file_size;
-    k2_scan_done(&scan);
-    k2_metadata_unref(metadata);
-    return ok;
-}
-
-static bool bench_commit(struct report *r, struct k2_home *home, int64_t rows, struct k2_err *err) {
-    struct k2_pipeline_opts opts;
-    k2_home_pipeline_opts(home, "bench", &opts);
-    struct lap from = lap_start();
-    struct k2_pipeline *pipeline = k2_pipeline_open(&opts, err);
-    if (!pipeline)
-        return false;
-    k2_pipeline_start(pipeline);
-    bool ok = k2_pipeline_drain(pipeline, &k2_stop_asked, err);
-    int64_t bytes = 0;
-    if (ok && table_bytes(home, &bytes, err))
-        add(r, "log to committed table", rows, bytes, from);
-    k2_pipeline_free(pipeline);
-    return ok;
-}
-
-static bool bench_replay(struct report *r, struct k2_home *home, struct k2_err *err) {
-    struct k2_replay_opts opts = {.lake = home->lake, .schema = k2_schema_of(K2_TRADE)};
-    struct k2_replay_result result;
-    struct lap from = lap_start();
-    K2_TRY(k2_replay_run(&opts, NULL, NULL, &result, err));
-    add(r, "replay, all symbols, digest", result.rows, 0, from);
     return true;
 }
 
 int k2_cmd_bench(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
-    int64_t rows = 5000000;
-    struct report r = {.is_json = k2_arg(args, "json") != NULL};
-    struct k2_ingest ingest = {.home = home, .name = "bench"};
+    struct k2_bench bench = {
+        .home = home, .rows = 5000000, .is_json = k2_arg(args, "json") != NULL};
     char dir[] = "/var/tmp/k2-bench-XXXXXX";
-    const char *names[] = {"all", "ingest"};
-    bool is_known = !args->count;
-    for (size_t i = 0; args->count && i < K2_COUNT(names); i++)
-        is_known |= strcmp(args->words[0], names[i]) == 0;
-    if (!is_known)
-        k2_err_set(err, K2_USAGE, "bench %s: there is all and ingest", args->words[0]);
-    if (!is_known || !k2_arg_i64(args, "rows", 1000, 1000000000, &rows, err))
+    int which = find_bench(args->count ? args->words[0] : "all", err);
+    if (which < 0 || !k2_arg_i64(args, "rows", 1000, 2000000000, &bench.rows, err))
         return -1;
     if (!mkdtemp(dir)) {
         k2_err_sys(err, "make a folder in /var/tmp");
@@ -167,16 +163,15 @@ int k2_cmd_bench(struct k2_home *home, const struct k2_args *args, struct k2_err
     const char *own = home->dir;
     home->dir = dir;
     bool ok = k2_home_open(home, K2_HOME_MAKE | K2_HOME_LAKE | K2_HOME_LOG, err) &&
-              machine_write(&r, home, err) && bench_log(&r, &ingest, rows, err) &&
-              bench_commit(&r, home, rows, err) && bench_replay(&r, home, err);
+              run_parts(&bench, which, err);
     k2_home_close(home);
     home->dir = own;
     struct k2_err ignored;
     (void)!k2_path_remove(dir, &ignored);
-    if (r.is_json) {
-        k2_buf_text(&r.json, "]\n");
-        k2_out(k2_buf_view(&r.json));
+    if (bench.is_json) {
+        k2_buf_text(&bench.json, bench.json.len ? "]\n" : "[]\n");
+        k2_out(k2_buf_view(&bench.json));
     }
-    k2_buf_done(&r.json);
+    k2_buf_done(&bench.json);
     return ok ? K2_EXIT_DONE : -1;
 }

@@ -338,6 +338,8 @@ static void add_counts(struct k2_pipeline_counts *to, const struct k2_pipeline_c
     to->rejected_by_validation += from->rejected_by_validation;
     to->acknowledged += from->acknowledged;
     to->losses += from->losses;
+    to->looked_up += from->looked_up;
+    to->scans += from->scans;
     to->commits++;
 }
 

@@ -237,6 +237,8 @@ void k2_pipeline_counts(struct k2_pipeline *pipeline, struct k2_pipeline_counts 
         sum.rejected_by_validation += c->rejected_by_validation;
         sum.acknowledged += c->acknowledged;
         sum.losses += c->losses;
+        sum.looked_up += c->looked_up;
+        sum.scans += c->scans;
     }
     pthread_mutex_unlock(&pipeline->lock);
     *ret_counts = sum;

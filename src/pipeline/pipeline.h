@@ -44,6 +44,7 @@ struct k2_pipeline_counts {
     int64_t rejected_by_validation; /* rows set aside although they decoded */
     int64_t acknowledged;           /* gaps, by a person */
     int64_t losses;                 /* log partitions that had lost records */
+    int64_t looked_up, scans; /* rows only the table could judge, and how often it was asked */
 };
 
 struct k2_pipeline;

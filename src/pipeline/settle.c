@@ -116,6 +116,8 @@ static bool set_aside(struct conflicts *c, struct k2_err *err) {
 bool k2_settle(struct k2_lane *lane, struct k2_err *err) {
     if (lane->wanted_count) {
         K2_TRY(k2_lookup_rows(lane, err));
+        lane->window.counts.looked_up += lane->wanted_count;
+        lane->window.counts.scans++;
         uint32_t conflicts = judge(lane);
         for (int t = 0; conflicts && t < lane->topic_count; t++) {
             struct conflicts c = {.lane = lane, .topic = (uint32_t)t};
