@@ -36,7 +36,7 @@ static bool ingest(struct k2_bench *bench, const struct k2_sim_opts *opts, bool 
 bool k2_bench_dedup(struct k2_bench *bench, struct k2_err *err) {
     struct k2_sim_opts first = {.rows = bench->rows, .symbols = 500, .seed = 1};
     /* About a million new messages, then the first million of the old ones again. */
-    struct k2_sim_opts fresh = {.rows = PROBE_ROWS, .symbols = 500, .seed = 2};
+    struct k2_sim_opts fresh = {.rows = K2_MIN(bench->rows, PROBE_ROWS), .symbols = 500, .seed = 2};
     struct k2_pipeline_counts counts = {0};
     K2_TRY(k2_config_set(bench->home->config, "log.retention.bytes", "1GiB", "bench dedup", err));
     struct k2_lap from = k2_lap_start();

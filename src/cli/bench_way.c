@@ -121,9 +121,9 @@ bool k2_bench_commit(struct k2_bench *bench, struct k2_err *err) {
 /* Commits of 10,000 rows: what one costs, its data file included. */
 bool k2_bench_small_commits(struct k2_bench *bench, struct k2_err *err) {
     enum { ROWS = 10000, COMMITS = 200 };
-    struct k2_bench small = *bench;
     struct k2_ingest ingest = {.home = bench->home, .name = "bench"};
-    struct k2_sim_opts opts = {.rows = (int64_t)ROWS * COMMITS, .symbols = 500, .seed = 2};
+    struct k2_sim_opts opts = {
+        .rows = K2_MIN(bench->rows, (int64_t)ROWS * COMMITS), .symbols = 500, .seed = 2};
     struct k2_sim_truth truth = {0};
     struct k2_feed_out out = k2_ingest_out(&ingest);
     struct k2_pipeline_counts counts;
@@ -133,7 +133,7 @@ bool k2_bench_small_commits(struct k2_bench *bench, struct k2_err *err) {
     k2_buf_done(&truth.json);
     k2_intern_done(&ingest.topics);
     struct k2_lap from = k2_lap_start();
-    ok = ok && drain(small.home, ROWS, &counts, err);
+    ok = ok && drain(bench->home, ROWS, &counts, err);
     if (ok)
         k2_bench_add(bench, "commits of 10,000 rows", counts.commits, 0, from, K2_MARK_MS, 20);
     return ok;
