@@ -68,15 +68,19 @@ static const struct k2_option config_options[] = {
     {"example", NULL, "print a commented k2.yaml"},
     FORMAT,
     {0}};
-static const struct k2_option demo_options[] = {{"reset", NULL, "throw the demo's home away first"},
-                                                {0}};
+static const struct k2_option demo_options[] = {
+    {"step", "N", "only chapter N (1 to 6) of the story, on the home as it is"},
+    {"pace", "fast|talk",
+     "talk waits for Enter after each thing shown, or 20 s without a terminal"},
+    {"reset", NULL, "throw the demo's home away first"},
+    {0}};
 static const struct k2_option bench_options[] = {
     {"rows", "N", "rows to work on"}, {"json", NULL, "print JSON"}, {0}};
 
 enum { ANY = 1 << 20 };
 const struct k2_command k2_commands[] = {
-    {"demo", "", "the whole story on generated data, in under a minute", demo_options, 0, 0,
-     k2_cmd_demo},
+    {"demo", "[--pace talk] [--step N]", "the whole story on generated data, in under a minute",
+     demo_options, 0, 0, k2_cmd_demo},
     {"ingest csv", "FILE... --layout L", "files through log, checks and tables", csv_options, 1,
      ANY, k2_cmd_ingest_csv},
     {"ingest sim", "[--rows N] [--seed N] ...", "generated market data with planted faults",
