@@ -47,8 +47,8 @@ struct branch {
 /* The schema is its tree, written in depth-first order with the number of children at each node. */
 static void read_schema(struct k2_thrift_in *in, int type, struct footer *footer) {
     struct branch branches[DEPTH_MAX] = {0};
-    int item, depth = 0;
-    size_t count = k2_thrift_get_list(in, type, &item);
+    int depth = 0;
+    size_t count = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT);
     for (size_t i = 0; i < count && !in->failed; i++) {
         struct element e = read_element(in);
         if (i == 0) {
@@ -87,11 +87,13 @@ static void read_schema(struct k2_thrift_in *in, int type, struct footer *footer
     }
 }
 
-static void read_statistics(struct k2_thrift_in *in, struct k2_pq_meta *m) {
-    int id = 0, type;
+static void read_statistics(struct k2_thrift_in *in, int type, struct k2_pq_meta *m) {
+    int id = 0;
+    if (!k2_thrift_get_struct(in, type))
+        return;
     while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
         switch (id) {
-        case 3: m->nulls = k2_thrift_get_int(in, type); break;
+        case 3: m->nulls = k2_thrift_get_i64(in, type); break;
         case 5: m->high = k2_thrift_get_str(in, type); break;
         case 6: m->low = k2_thrift_get_str(in, type); break;
         case 7: m->is_high_exact = k2_thrift_get_bool(in, type); break;
@@ -103,18 +105,20 @@ static void read_statistics(struct k2_thrift_in *in, struct k2_pq_meta *m) {
         }
 }
 
-static void read_meta(struct k2_thrift_in *in, struct k2_pq_meta *m) {
-    int id = 0, type;
+static void read_meta(struct k2_thrift_in *in, int type, struct k2_pq_meta *m) {
+    int id = 0;
+    if (!k2_thrift_get_struct(in, type))
+        return;
     while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
         switch (id) {
         case 1: m->physical = k2_thrift_get_i32(in, type); break;
         case 4: m->codec = k2_thrift_get_i32(in, type); break;
-        case 5: m->values = k2_thrift_get_int(in, type); break;
-        case 7: m->bytes = k2_thrift_get_int(in, type); break;
-        case 9: m->data = k2_thrift_get_int(in, type); break;
-        case 11: m->dictionary = k2_thrift_get_int(in, type); break;
-        case 12: read_statistics(in, m); break;
-        case 14: m->bloom.offset = k2_thrift_get_int(in, type); break;
+        case 5: m->values = k2_thrift_get_i64(in, type); break;
+        case 7: m->bytes = k2_thrift_get_i64(in, type); break;
+        case 9: m->data = k2_thrift_get_i64(in, type); break;
+        case 11: m->dictionary = k2_thrift_get_i64(in, type); break;
+        case 12: read_statistics(in, type, m); break;
+        case 14: m->bloom.offset = k2_thrift_get_i64(in, type); break;
         case 15: m->bloom.bytes = k2_thrift_get_i32(in, type); break;
         default: k2_thrift_skip(in, type);
         }
@@ -125,20 +129,20 @@ static void read_chunk(struct k2_thrift_in *in, struct k2_pq_meta *m) {
     *m = (struct k2_pq_meta){.dictionary = -1, .nulls = -1};
     while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
         switch (id) {
-        case 3: read_meta(in, m); break;
-        case 4: m->offset_index.offset = k2_thrift_get_int(in, type); break;
+        case 3: read_meta(in, type, m); break;
+        case 4: m->offset_index.offset = k2_thrift_get_i64(in, type); break;
         case 5: m->offset_index.bytes = k2_thrift_get_i32(in, type); break;
-        case 6: m->column_index.offset = k2_thrift_get_int(in, type); break;
+        case 6: m->column_index.offset = k2_thrift_get_i64(in, type); break;
         case 7: m->column_index.bytes = k2_thrift_get_i32(in, type); break;
         default: k2_thrift_skip(in, type);
         }
 }
 
 static void read_group(struct k2_thrift_in *in, struct footer *footer, struct k2_pq_row_group *g) {
-    int id = 0, type, item;
+    int id = 0, type;
     while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed) {
         if (id == 1) {
-            size_t count = k2_thrift_get_list(in, type, &item);
+            size_t count = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT);
             if (count != (size_t)footer->leaf_count || g->chunks ||
                 count * CHUNK_BYTES_MIN > (size_t)(in->end - in->at)) {
                 k2_thrift_fail(in);
@@ -148,7 +152,7 @@ static void read_group(struct k2_thrift_in *in, struct footer *footer, struct k2
             for (size_t i = 0; i < count && !in->failed; i++)
                 read_chunk(in, &g->chunks[i]);
         } else if (id == 3) {
-            g->rows = k2_thrift_get_int(in, type);
+            g->rows = k2_thrift_get_i64(in, type);
         } else {
             k2_thrift_skip(in, type);
         }
@@ -159,15 +163,15 @@ static void read_group(struct k2_thrift_in *in, struct footer *footer, struct k2
 
 static bool read_footer(struct k2_thrift_in *in, struct footer *footer, struct k2_err *err) {
     struct k2_parquet_file *f = footer->file;
-    int id = 0, type, item;
+    int id = 0, type;
     int64_t rows = 0;
     while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed) {
         if (id == 2) {
             read_schema(in, type, footer);
         } else if (id == 3) {
-            f->rows = k2_thrift_get_int(in, type);
+            f->rows = k2_thrift_get_i64(in, type);
         } else if (id == 4) {
-            f->group_count = (int)k2_thrift_get_list(in, type, &item);
+            f->group_count = (int)k2_thrift_get_list(in, type, K2_THRIFT_STRUCT);
             f->groups = k2_arena_new(&f->arena, struct k2_pq_row_group, f->group_count);
             for (int g = 0; g < f->group_count && !in->failed; g++) {
                 read_group(in, footer, &f->groups[g]);

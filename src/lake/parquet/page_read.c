@@ -38,11 +38,13 @@ const char *k2_pq_codec_name(int codec) {
 
 /* ---- headers ---- */
 
-static void read_v1(struct k2_thrift_in *in, struct k2_pq_header *p) {
-    int id = 0, type;
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
+static void read_v1(struct k2_thrift_in *in, int type, struct k2_pq_header *p) {
+    int id = 0;
+    if (!k2_thrift_get_struct(in, type))
+        return;
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&p->inner_fields, id))
         switch (id) {
-        case 1: p->values = k2_thrift_get_int(in, type); break;
+        case 1: p->values = k2_thrift_get_i32(in, type); break;
         case 2: p->encoding = k2_thrift_get_i32(in, type); break;
         case 3: p->def_encoding = k2_thrift_get_i32(in, type); break;
         case 4: p->rep_encoding = k2_thrift_get_i32(in, type); break;
@@ -50,29 +52,49 @@ static void read_v1(struct k2_thrift_in *in, struct k2_pq_header *p) {
         }
 }
 
-static void read_v2(struct k2_thrift_in *in, struct k2_pq_header *p) {
-    int id = 0, type;
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
+static void read_v2(struct k2_thrift_in *in, int type, struct k2_pq_header *p) {
+    int id = 0;
+    if (!k2_thrift_get_struct(in, type))
+        return;
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&p->inner_fields, id))
         switch (id) {
-        case 1: p->values = k2_thrift_get_int(in, type); break;
-        case 2: p->nulls = k2_thrift_get_int(in, type); break;
-        case 3: p->rows = k2_thrift_get_int(in, type); break;
+        case 1: p->values = k2_thrift_get_i32(in, type); break;
+        case 2: p->nulls = k2_thrift_get_i32(in, type); break;
+        case 3: p->rows = k2_thrift_get_i32(in, type); break;
         case 4: p->encoding = k2_thrift_get_i32(in, type); break;
-        case 5: p->def_bytes = k2_thrift_get_int(in, type); break;
-        case 6: p->rep_bytes = k2_thrift_get_int(in, type); break;
+        case 5: p->def_bytes = k2_thrift_get_i32(in, type); break;
+        case 6: p->rep_bytes = k2_thrift_get_i32(in, type); break;
         case 7: p->is_compressed = k2_thrift_get_bool(in, type); break;
         default: k2_thrift_skip(in, type);
         }
 }
 
-static void read_dictionary_header(struct k2_thrift_in *in, struct k2_pq_header *p) {
-    int id = 0, type;
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
+static void read_dictionary_header(struct k2_thrift_in *in, int type, struct k2_pq_header *p) {
+    int id = 0;
+    if (!k2_thrift_get_struct(in, type))
+        return;
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&p->inner_fields, id))
         switch (id) {
-        case 1: p->values = k2_thrift_get_int(in, type); break;
+        case 1: p->values = k2_thrift_get_i32(in, type); break;
         case 2: p->encoding = k2_thrift_get_i32(in, type); break;
         default: k2_thrift_skip(in, type);
         }
+}
+
+/* Whether the header has what the format demands, and of the kinds of pages only its own. */
+static bool has_fields(const struct k2_pq_header *p) {
+    int kind = p->type == K2_PQ_PAGE_V1           ? 5
+               : p->type == K2_PQ_PAGE_DICTIONARY ? 7
+               : p->type == K2_PQ_PAGE_V2         ? 8
+                                                  : 0;
+    uint32_t need = k2_thrift_ids(1, 3) | (kind ? 1u << kind : 0);
+    uint32_t inner = kind == 5   ? k2_thrift_ids(1, 4)
+                     : kind == 7 ? k2_thrift_ids(1, 2)
+                     : kind == 8 ? k2_thrift_ids(1, 6)
+                                 : 0;
+    uint32_t odd = kind ? (1 | k2_thrift_ids(5, 8)) & ~(1u << kind) : 1;
+    return (p->fields & need) == need && !(p->fields & odd) && (p->inner_fields & inner) == inner &&
+           !(p->inner_fields & 1);
 }
 
 bool k2_pq_header_read(struct k2_thrift_in *in, struct k2_pq_header *ret) {
@@ -84,20 +106,21 @@ bool k2_pq_header_read(struct k2_thrift_in *in, struct k2_pq_header *ret) {
                                .def_encoding = K2_PQ_RLE,
                                .rep_encoding = K2_PQ_RLE,
                                .is_compressed = true};
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP && !in->failed)
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&p->fields, id))
         switch (id) {
         case 1: p->type = k2_thrift_get_i32(in, type); break;
-        case 2: p->plain_bytes = k2_thrift_get_int(in, type); break;
-        case 3: p->bytes = k2_thrift_get_int(in, type); break;
+        case 2: p->plain_bytes = k2_thrift_get_i32(in, type); break;
+        case 3: p->bytes = k2_thrift_get_i32(in, type); break;
         case 4: p->crc = (int64_t)(uint32_t)k2_thrift_get_i32(in, type); break;
-        case 5: read_v1(in, p); break;
-        case 7: read_dictionary_header(in, p); break;
-        case 8: read_v2(in, p); break;
+        case 5: read_v1(in, type, p); break;
+        case 7: read_dictionary_header(in, type, p); break;
+        case 8: read_v2(in, type, p); break;
         default: k2_thrift_skip(in, type);
         }
-    if (in->failed || p->bytes < 0 || p->bytes > in->end - in->at || p->plain_bytes < 0 ||
-        p->plain_bytes > PLAIN_MAX || p->values < 0 || p->values > K2_PQ_CHUNK_LEVELS_MAX ||
-        p->nulls < 0 || p->nulls > p->values || p->rows < 0 || p->rows > p->values)
+    if (in->failed || !has_fields(p) || p->bytes < 0 || p->bytes > in->end - in->at ||
+        p->plain_bytes < 0 || p->plain_bytes > PLAIN_MAX || p->values < 0 ||
+        p->values > K2_PQ_CHUNK_LEVELS_MAX || p->nulls < 0 || p->nulls > p->values || p->rows < 0 ||
+        p->rows > p->values)
         return false;
     return p->def_bytes >= 0 && p->rep_bytes >= 0 && p->def_bytes <= p->bytes &&
            p->rep_bytes <= p->bytes - p->def_bytes && p->def_bytes + p->rep_bytes <= p->plain_bytes;
@@ -335,7 +358,7 @@ static bool find_pages(struct k2_pq_stream *s, uint32_t first, uint32_t count, i
                        int64_t *ret_end, int64_t *ret_row) {
     const struct k2_pq_place *place = &s->chunk->offset_index;
     struct k2_err ignored;
-    int id = 0, type, item;
+    int id = 0, type;
     k2_buf_clear(&s->page);
     if (place->bytes <= 0 || place->offset < 4 || place->bytes > s->file->size - place->offset ||
         !k2_store_get_range(s->file->store, s->file->path, place->offset, place->bytes, &s->page,
@@ -346,11 +369,12 @@ static bool find_pages(struct k2_pq_stream *s, uint32_t first, uint32_t count, i
     if ((type = k2_thrift_next(&in, &id)) != K2_THRIFT_LIST || id != 1)
         return false;
     *ret_start = *ret_end = -1;
-    for (size_t left = k2_thrift_get_list(&in, type, &item); left && !in.failed; left--) {
+    for (size_t left = k2_thrift_get_list(&in, type, K2_THRIFT_STRUCT); left && !in.failed;
+         left--) {
         int64_t page[4] = {0, -1, -1, -1};
         for (id = 0; (type = k2_thrift_next(&in, &id)) != K2_THRIFT_STOP && !in.failed;)
             if (id >= 1 && id <= 3)
-                page[id] = k2_thrift_get_int(&in, type);
+                page[id] = id == 2 ? k2_thrift_get_i32(&in, type) : k2_thrift_get_i64(&in, type);
             else
                 k2_thrift_skip(&in, type);
         if (page[3] <= first) {

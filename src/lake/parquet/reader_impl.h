@@ -67,6 +67,7 @@ struct k2_parquet_file {
 
 /* A page's header. */
 struct k2_pq_header {
+    uint32_t fields, inner_fields; /* that it has: k2_thrift_note */
     int type, encoding, def_encoding, rep_encoding;
     int64_t plain_bytes, bytes, values, nulls, rows, def_bytes, rep_bytes, crc; /* crc -1: none */
     bool is_compressed;

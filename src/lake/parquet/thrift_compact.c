@@ -201,20 +201,23 @@ void k2_thrift_skip(struct k2_thrift_in *in, int type) {
     }
 }
 
-int64_t k2_thrift_get_int(struct k2_thrift_in *in, int type) {
-    if (type == K2_THRIFT_BYTE)
-        return (int8_t)get_byte(in);
-    if (type >= K2_THRIFT_I16 && type <= K2_THRIFT_I64)
-        return get_zigzag(in);
-    k2_thrift_fail(in);
-    return 0;
+static int64_t get_number(struct k2_thrift_in *in, int type, int want, int64_t max) {
+    int64_t value = get_zigzag(in);
+    if (type != want || value > max || value < -max - 1)
+        k2_thrift_fail(in);
+    return in->failed ? 0 : value;
+}
+
+int k2_thrift_get_i16(struct k2_thrift_in *in, int type) {
+    return (int)get_number(in, type, K2_THRIFT_I16, INT16_MAX);
 }
 
 int32_t k2_thrift_get_i32(struct k2_thrift_in *in, int type) {
-    int64_t value = k2_thrift_get_int(in, type);
-    if (value < INT32_MIN || value > INT32_MAX)
-        k2_thrift_fail(in);
-    return in->failed ? 0 : (int32_t)value;
+    return (int32_t)get_number(in, type, K2_THRIFT_I32, INT32_MAX);
+}
+
+int64_t k2_thrift_get_i64(struct k2_thrift_in *in, int type) {
+    return get_number(in, type, K2_THRIFT_I64, INT64_MAX);
 }
 
 bool k2_thrift_get_bool(struct k2_thrift_in *in, int type) {
@@ -232,16 +235,25 @@ struct k2_str k2_thrift_get_str(struct k2_thrift_in *in, int type) {
     return in->failed ? (struct k2_str){"", 0} : k2_str_make(start, (size_t)len);
 }
 
-size_t k2_thrift_get_list(struct k2_thrift_in *in, int type, int *ret_item) {
+size_t k2_thrift_get_list(struct k2_thrift_in *in, int type, int item) {
     if (type != K2_THRIFT_LIST)
         k2_thrift_fail(in);
     struct level list = list_level(in);
-    *ret_item = list.types[0];
-    if (list.left > (uint64_t)(in->end - in->at))
+    int is = list.types[0] == K2_THRIFT_FALSE ? K2_THRIFT_TRUE : list.types[0];
+    if (list.left > (uint64_t)(in->end - in->at) || (list.left && is != item))
         k2_thrift_fail(in);
     return in->failed ? 0 : (size_t)list.left;
 }
 
 bool k2_thrift_item_bool(struct k2_thrift_in *in) {
-    return get_byte(in) == K2_THRIFT_TRUE;
+    uint8_t byte = get_byte(in);
+    if (byte > K2_THRIFT_FALSE) /* some write 0 for false */
+        k2_thrift_fail(in);
+    return byte == K2_THRIFT_TRUE;
+}
+
+bool k2_thrift_get_struct(struct k2_thrift_in *in, int type) {
+    if (type != K2_THRIFT_STRUCT)
+        k2_thrift_fail(in);
+    return !in->failed;
 }

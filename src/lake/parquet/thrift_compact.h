@@ -64,19 +64,33 @@ struct k2_thrift_in {
 int k2_thrift_next(struct k2_thrift_in *in, int *id);
 /* Jumps over a value of a type. */
 void k2_thrift_skip(struct k2_thrift_in *in, int type);
-/* An integer field of a type; a field of another kind is a mistake. */
-int64_t k2_thrift_get_int(struct k2_thrift_in *in, int type);
-/* As above and within 32 bits. */
+/* Fields of the plain kinds; a field of another type, be it only wider, is a mistake: readers made
+ * from the format's definition would not see it. */
+int k2_thrift_get_i16(struct k2_thrift_in *in, int type);
 int32_t k2_thrift_get_i32(struct k2_thrift_in *in, int type);
+int64_t k2_thrift_get_i64(struct k2_thrift_in *in, int type);
 /* A boolean field (its value is its type). */
 bool k2_thrift_get_bool(struct k2_thrift_in *in, int type);
 /* The bytes of a string field, borrowed from the input. */
 struct k2_str k2_thrift_get_str(struct k2_thrift_in *in, int type);
-/* The header of a list field: its length, never more than the bytes left; *ret_item is the type of
- * its elements. */
-size_t k2_thrift_get_list(struct k2_thrift_in *in, int type, int *ret_item);
+/* The header of a list field: its length, never more than the bytes left. Its elements must be of
+ * type item (TRUE: booleans). */
+size_t k2_thrift_get_list(struct k2_thrift_in *in, int type, int item);
 /* A boolean that is an element of a list. */
 bool k2_thrift_item_bool(struct k2_thrift_in *in);
+/* A field that is a struct; false, and marked as wrong, when it is not. */
+bool k2_thrift_get_struct(struct k2_thrift_in *in, int type);
+
+/* Notes that a struct has a field: bit id of *seen. Bit 0 stands for ids that came twice and such
+ * that have no bit. */
+static inline void k2_thrift_note(uint32_t *seen, int id) {
+    bool is_odd = id < 1 || id > 31 || *seen >> id & 1;
+    *seen |= is_odd ? 1 : 1u << id;
+}
+/* The bits of ids first to last. */
+static inline uint32_t k2_thrift_ids(int first, int last) {
+    return (2u << last) - (1u << first);
+}
 /* Marks the input as wrong. */
 void k2_thrift_fail(struct k2_thrift_in *in);
 

@@ -90,7 +90,10 @@ bool k2_parquet_verify(struct k2_store *store, const char *path, const struct k2
     v.file = k2_parquet_open(store, path, schema, ids, &why);
     if (!v.file)
         return k2_pq_verify_take(&v, &why, err);
-    v.batch = k2_batch_new(schema, SLICE_ROWS, &v.strings);
+    int64_t most = 1;
+    for (int g = 0; g < v.file->group_count; g++)
+        most = K2_MAX(most, v.file->groups[g].rows);
+    v.batch = k2_batch_new(schema, (uint32_t)K2_MIN(most, (int64_t)SLICE_ROWS), &v.strings);
     v.last = k2_batch_new(schema, 1, &v.strings);
     k2_pq_verify_footer(&v);
     bool ok = true;

@@ -27,6 +27,12 @@ struct walk {
     int path_count;
 };
 
+/* A struct without a field it must have, or with one that has no meaning, is a broken one. */
+static void need_fields(struct k2_thrift_in *in, uint32_t seen, uint32_t need, int last) {
+    if (!k2_pq_fields_fit(seen, need, last))
+        k2_thrift_fail(in);
+}
+
 /* ---- the schema ---- */
 
 static void read_decimal(struct k2_thrift_in *in, struct element *e) {
@@ -70,9 +76,10 @@ static void read_logical(struct k2_thrift_in *in, struct element *e) {
 
 static void read_element(struct k2_thrift_in *in, struct element *ret) {
     int id = 0, type;
+    uint32_t seen = 0;
     struct k2_pq_element *e = &ret->is;
     *ret = (struct element){.is = {.physical = -1, .repetition = -1, .converted = -1}};
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP)
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
         switch (id) {
         case 1: e->physical = k2_thrift_get_i32(in, type); break;
         case 3: e->repetition = k2_thrift_get_i32(in, type); break;
@@ -82,9 +89,13 @@ static void read_element(struct k2_thrift_in *in, struct element *ret) {
         case 7: e->scale = k2_thrift_get_i32(in, type); break;
         case 8: e->precision = k2_thrift_get_i32(in, type); break;
         case 9: e->field_id = k2_thrift_get_i32(in, type); break;
-        case 10: read_logical(in, ret); break;
+        case 10:
+            if (k2_thrift_get_struct(in, type))
+                read_logical(in, ret);
+            break;
         default: k2_thrift_skip(in, type);
         }
+    need_fields(in, seen, 1u << 4, 10);
 }
 
 /* What an element says otherwise than K2's schema does; NULL: nothing. */
@@ -183,9 +194,9 @@ static size_t walk_column(struct walk *w, size_t first) {
 
 static void check_schema(struct walk *w, int type) {
     struct k2_pq_element want[K2_PQ_ELEMENTS_MAX];
-    int want_count = k2_pq_elements(w->v->file->schema, w->v->ids, want), item;
+    int want_count = k2_pq_elements(w->v->file->schema, w->v->ids, want);
     int64_t columns = 0;
-    w->element_count = k2_thrift_get_list(&w->in, type, &item);
+    w->element_count = k2_thrift_get_list(&w->in, type, K2_THRIFT_STRUCT);
     if (w->element_count > ELEMENTS_MAX || w->elements) {
         k2_thrift_fail(&w->in);
         return;
@@ -227,11 +238,10 @@ static void find_in_chunk(const struct walk *w, int group, int index, const char
 
 static void check_path(struct walk *w, int group, int index, int type) {
     const struct leaf_path *path = index < w->path_count ? &w->paths[index] : NULL;
-    int item;
-    size_t count = k2_thrift_get_list(&w->in, type, &item);
+    size_t count = k2_thrift_get_list(&w->in, type, K2_THRIFT_BINARY);
     bool is_same = path && count == (size_t)path->count;
     for (size_t i = 0; i < count; i++) {
-        struct k2_str part = k2_thrift_get_str(&w->in, item);
+        struct k2_str part = k2_thrift_get_str(&w->in, K2_THRIFT_BINARY);
         is_same = is_same && k2_str_eq(part, path->parts[i]);
     }
     if (!is_same)
@@ -239,16 +249,19 @@ static void check_path(struct walk *w, int group, int index, int type) {
 }
 
 static void read_page_counts(struct k2_thrift_in *in, int type, struct k2_pq_claims *claims) {
-    int item, id;
-    for (size_t left = k2_thrift_get_list(in, type, &item); left && !in->failed; left--) {
+    int id;
+    for (size_t left = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT); left && !in->failed;
+         left--) {
         struct k2_pq_page_count count = {-1, -1, 0};
-        for (id = 0; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP;)
+        uint32_t seen = 0;
+        for (id = 0; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
             switch (id) {
             case 1: count.type = k2_thrift_get_i32(in, type); break;
             case 2: count.encoding = k2_thrift_get_i32(in, type); break;
-            case 3: count.count = k2_thrift_get_int(in, type); break;
+            case 3: count.count = k2_thrift_get_i32(in, type); break;
             default: k2_thrift_skip(in, type);
             }
+        need_fields(in, seen, k2_thrift_ids(1, 3), 3);
         if (claims->page_count_count == K2_PQ_PAGE_COUNTS_MAX)
             k2_thrift_fail(in);
         else
@@ -257,30 +270,39 @@ static void read_page_counts(struct k2_thrift_in *in, int type, struct k2_pq_cla
 }
 
 static void read_encodings(struct k2_thrift_in *in, int type, struct k2_pq_claims *claims) {
-    int item;
-    for (size_t left = k2_thrift_get_list(in, type, &item); left && !in->failed; left--) {
-        int encoding = k2_thrift_get_i32(in, item);
-        if (encoding >= 0 && encoding < K2_PQ_ENCODINGS)
+    for (size_t left = k2_thrift_get_list(in, type, K2_THRIFT_I32); left && !in->failed; left--) {
+        int encoding = k2_thrift_get_i32(in, K2_THRIFT_I32);
+        if (encoding < 0 || encoding >= K2_PQ_ENCODINGS)
+            k2_thrift_fail(in);
+        else
             claims->encodings |= 1u << encoding;
     }
 }
 
+/* The reader has looked at its values. */
+static void walk_statistics(struct k2_thrift_in *in, int type) {
+    int id = 0;
+    uint32_t seen = 0;
+    if (!k2_thrift_get_struct(in, type))
+        return;
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
+        k2_thrift_skip(in, type);
+    need_fields(in, seen, 0, 9);
+}
+
 static void walk_meta(struct walk *w, int group, int index, struct k2_pq_claims *claims) {
     int id = 0, type;
-    bool has_path = false;
-    while ((type = k2_thrift_next(&w->in, &id)) != K2_THRIFT_STOP)
+    uint32_t seen = 0;
+    for (; (type = k2_thrift_next(&w->in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
         switch (id) {
         case 2: read_encodings(&w->in, type, claims); break;
-        case 3:
-            check_path(w, group, index, type);
-            has_path = true;
-            break;
-        case 6: claims->plain_bytes = k2_thrift_get_int(&w->in, type); break;
+        case 3: check_path(w, group, index, type); break;
+        case 6: claims->plain_bytes = k2_thrift_get_i64(&w->in, type); break;
+        case 12: walk_statistics(&w->in, type); break;
         case 13: read_page_counts(&w->in, type, claims); break;
         default: k2_thrift_skip(&w->in, type);
         }
-    if (!has_path && !w->in.failed)
-        find_in_chunk(w, group, index, "the chunk has no path");
+    need_fields(&w->in, seen, k2_thrift_ids(1, 7) | 1u << 9, 17);
 }
 
 static void add_extent(struct k2_pq_verify *v, int64_t start, int64_t bytes, const char *part) {
@@ -297,14 +319,19 @@ static void walk_chunk(struct walk *w, int group, int index) {
     const struct k2_pq_meta *m = &w->v->file->groups[group].chunks[index];
     struct k2_pq_claims *claims = &w->v->claims[group * w->v->file->file_leaf_count + index];
     int id = 0, type;
-    while ((type = k2_thrift_next(&w->in, &id)) != K2_THRIFT_STOP)
+    uint32_t seen = 0;
+    for (; (type = k2_thrift_next(&w->in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
         if (id == 3 && type == K2_THRIFT_STRUCT) {
             walk_meta(w, group, index, claims);
         } else {
             if (id == 1)
                 find_in_chunk(w, group, index, "the chunk is said to lie in another file");
-            k2_thrift_skip(&w->in, type);
+            if (id == 2)
+                k2_thrift_get_i64(&w->in, type);
+            else
+                k2_thrift_skip(&w->in, type);
         }
+    need_fields(&w->in, seen, k2_thrift_ids(2, 3), 9);
     int leaf = leaf_of(w->v->file, index);
     if (leaf >= 0 && m->physical != w->v->file->stored[leaf].physical)
         find_in_chunk(w, group, index, "the type of the chunk is not that of the schema");
@@ -315,20 +342,23 @@ static void walk_chunk(struct walk *w, int group, int index) {
 }
 
 static void read_sorting(struct k2_thrift_in *in, int type, struct k2_pq_sorting *sorting) {
-    int item, id;
-    for (size_t left = k2_thrift_get_list(in, type, &item); left && !in->failed; left--) {
+    int id;
+    for (size_t left = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT); left && !in->failed;
+         left--) {
         if (sorting->count == K2_PQ_SORTING_MAX) {
             k2_thrift_fail(in);
             return;
         }
         int i = sorting->count++;
-        for (id = 0; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP;)
+        uint32_t seen = 0;
+        for (id = 0; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
             switch (id) {
             case 1: sorting->by[i].leaf = k2_thrift_get_i32(in, type); break;
             case 2: sorting->by[i].is_descending = k2_thrift_get_bool(in, type); break;
             case 3: sorting->by[i].is_nulls_first = k2_thrift_get_bool(in, type); break;
             default: k2_thrift_skip(in, type);
             }
+        need_fields(in, seen, k2_thrift_ids(1, 3), 3);
     }
 }
 
@@ -363,22 +393,24 @@ static void check_sums(const struct walk *w, int group, const struct sums *said)
 static void walk_group(struct walk *w, int group) {
     struct sums said = {-1, -1, -1, -1};
     struct k2_thrift_in *in = &w->in;
-    int id = 0, type, item;
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP)
+    int id = 0, type;
+    uint32_t seen = 0;
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
         switch (id) {
         case 1: {
-            size_t count = k2_thrift_get_list(in, type, &item);
+            size_t count = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT);
             for (size_t i = 0; i < count && i < (size_t)w->v->file->file_leaf_count; i++)
                 walk_chunk(w, group, (int)i);
             break;
         }
-        case 2: said.plain_bytes = k2_thrift_get_int(in, type); break;
+        case 2: said.plain_bytes = k2_thrift_get_i64(in, type); break;
         case 4: read_sorting(in, type, &w->v->sorting[group]); break;
-        case 5: said.offset = k2_thrift_get_int(in, type); break;
-        case 6: said.bytes = k2_thrift_get_int(in, type); break;
-        case 7: said.ordinal = k2_thrift_get_int(in, type); break;
+        case 5: said.offset = k2_thrift_get_i64(in, type); break;
+        case 6: said.bytes = k2_thrift_get_i64(in, type); break;
+        case 7: said.ordinal = k2_thrift_get_i16(in, type); break;
         default: k2_thrift_skip(in, type);
         }
+    need_fields(in, seen, k2_thrift_ids(1, 3), 7);
     if (!in->failed)
         check_sums(w, group, &said);
 }
@@ -424,8 +456,9 @@ static void check_magic(struct k2_pq_verify *v) {
 static void walk_file(struct walk *w) {
     struct k2_thrift_in *in = &w->in;
     struct k2_parquet_file *f = w->v->file;
-    int id = 0, type, item;
-    while ((type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP)
+    int id = 0, type;
+    uint32_t seen = 0;
+    for (; (type = k2_thrift_next(in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
         if (id == 1) {
             int version = k2_thrift_get_i32(in, type);
             if (version != 1 && version != 2)
@@ -433,21 +466,22 @@ static void walk_file(struct walk *w) {
         } else if (id == 2) {
             check_schema(w, type);
         } else if (id == 4) {
-            size_t count = k2_thrift_get_list(in, type, &item);
+            size_t count = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT);
             for (size_t g = 0; g < count && g < (size_t)f->group_count; g++)
                 walk_group(w, (int)g);
         } else if (id == 7) {
-            size_t count = k2_thrift_get_list(in, type, &item);
+            size_t count = k2_thrift_get_list(in, type, K2_THRIFT_STRUCT);
             if (count != (size_t)f->file_leaf_count)
                 k2_pq_find(w->v, "the footer has %zu column orders for %d leaves", count,
                            f->file_leaf_count);
             for (; count && !in->failed; count--)
-                k2_thrift_skip(in, item);
+                k2_thrift_skip(in, K2_THRIFT_STRUCT);
         } else {
             k2_thrift_skip(in, type);
         }
+    need_fields(in, seen, k2_thrift_ids(1, 4), 9);
     if (in->failed)
-        k2_pq_find(w->v, "the footer cannot be walked through");
+        k2_pq_find(w->v, "the footer has fields of another type or number than the format's");
     else if (in->at != in->end)
         k2_pq_find(w->v, "%zu bytes stand behind the footer's end", (size_t)(in->end - in->at));
 }

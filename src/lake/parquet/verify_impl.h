@@ -71,6 +71,12 @@ static inline size_t k2_pq_page_count(const struct k2_pq_verify *v) {
     return v->pages.len / sizeof(struct k2_pq_seen);
 }
 
+/* Whether a struct has the fields it needs, and no id twice or above last: seen is what
+ * k2_thrift_note made. */
+static inline bool k2_pq_fields_fit(uint32_t seen, uint32_t need, int last) {
+    return (seen & need) == need && !(seen & ~k2_thrift_ids(1, last));
+}
+
 /* Report what is wrong: with the file, or with a leaf (of the schema) in a row group. */
 void k2_pq_find(const struct k2_pq_verify *v, const char *fmt, ...) K2_PRINTF(2, 3);
 void k2_pq_find_at(const struct k2_pq_verify *v, int row_group, int leaf, const char *fmt, ...)

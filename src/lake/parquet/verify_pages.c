@@ -30,7 +30,8 @@ static bool is_plain_text_right(const struct k2_pq_text_in *text, int64_t values
     return values == 0 && at == text->end;
 }
 
-/* Indices may end with packed ones that are filled up to a multiple of 8, or of what suits a writer.
+/* Indices may end with packed ones that are filled up to a multiple of 8, or of what suits a
+ * writer.
  */
 static bool are_indices_right(struct k2_pq_stream *s, int64_t values) {
     uint32_t index[K2_PQ_BLOCK];
@@ -110,6 +111,9 @@ static bool check_page(struct k2_pq_verify *v, struct k2_pq_stream *s, int leaf,
         k2_pq_find_at(v, group, leaf, "page %d: its levels make no sense", number);
         return false;
     }
+    if (!k2_pq_fields_fit(h->fields, 0, 8) ||
+        !k2_pq_fields_fit(h->inner_fields, 0, h->type == K2_PQ_PAGE_V2 ? 8 : 5))
+        k2_pq_find_at(v, group, leaf, "page %d: its header has a field of no meaning", number);
     if (!starts_row)
         k2_pq_find_at(v, group, leaf, "page %d: it begins within a row", number);
     if (h->type == K2_PQ_PAGE_V2 && h->rows != page.rows)
@@ -144,6 +148,9 @@ static void check_dictionary(const struct k2_pq_verify *v, const struct k2_pq_st
         return;
     }
     int64_t offset = s->raw_at + (d->at - (const uint8_t *)s->raw.ptr);
+    if (!k2_pq_fields_fit(d->header.fields, 0, 8) ||
+        !k2_pq_fields_fit(d->header.inner_fields, 0, 3))
+        k2_pq_find_at(v, s->row_group, leaf, "the dictionary's header has a field of no meaning");
     if (m->dictionary != offset)
         k2_pq_find_at(v, s->row_group, leaf, "the dictionary lies at %lld, the footer says %lld",
                       (long long)offset, (long long)m->dictionary);
@@ -159,6 +166,8 @@ static void check_page_counts(const struct k2_pq_verify *v, const struct k2_pq_s
         const struct k2_pq_page_count *c = &claims->page_counts[i];
         if (c->type == K2_PQ_PAGE_DICTIONARY)
             dictionaries += c->count;
+        else if (c->type != K2_PQ_PAGE_V1 && c->type != K2_PQ_PAGE_V2)
+            k2_pq_find_at(v, s->row_group, leaf, "the footer counts pages of the type %d", c->type);
         else if (c->encoding >= 0 && c->encoding < K2_PQ_ENCODINGS &&
                  (totals->encodings >> c->encoding & 1))
             data += c->count;
@@ -201,7 +210,7 @@ static void check_chunk(const struct k2_pq_verify *v, const struct k2_pq_stream 
 static void check_offset_index(struct k2_pq_verify *v, int group, int leaf) {
     const struct k2_pq_meta *m = k2_pq_chunk_of(v, group, leaf);
     const struct k2_pq_seen *pages = k2_pq_pages(v);
-    int id = 0, type, item;
+    int id = 0, type;
     if (!m->offset_index.bytes)
         return;
     if (!k2_pq_verify_fetch(v, m->offset_index)) {
@@ -211,19 +220,26 @@ static void check_offset_index(struct k2_pq_verify *v, int group, int leaf) {
     const uint8_t *bytes = (const uint8_t *)v->bytes.ptr;
     struct k2_thrift_in in = {bytes, bytes + v->bytes.len, false};
     size_t count = 0;
+    uint32_t fields = 0;
     while ((type = k2_thrift_next(&in, &id)) != K2_THRIFT_STOP) {
+        k2_thrift_note(&fields, id);
         if (id != 1) {
             k2_thrift_skip(&in, type);
             continue;
         }
-        count = k2_thrift_get_list(&in, type, &item);
+        count = k2_thrift_get_list(&in, type, K2_THRIFT_STRUCT);
         for (size_t i = 0; i < count && !in.failed; i++) {
             int64_t place[4] = {0, -1, -1, -1};
-            for (id = 0; (type = k2_thrift_next(&in, &id)) != K2_THRIFT_STOP;)
+            uint32_t seen = 0;
+            for (id = 0; (type = k2_thrift_next(&in, &id)) != K2_THRIFT_STOP;
+                 k2_thrift_note(&seen, id))
                 if (id >= 1 && id <= 3)
-                    place[id] = k2_thrift_get_int(&in, type);
+                    place[id] =
+                        id == 2 ? k2_thrift_get_i32(&in, type) : k2_thrift_get_i64(&in, type);
                 else
                     k2_thrift_skip(&in, type);
+            if (!k2_pq_fields_fit(seen, k2_thrift_ids(1, 3), 3))
+                k2_thrift_fail(&in);
             if (i < k2_pq_page_count(v) && !in.failed &&
                 (place[1] != pages[i].offset || place[2] != pages[i].bytes ||
                  place[3] != pages[i].first_row))
@@ -236,7 +252,7 @@ static void check_offset_index(struct k2_pq_verify *v, int group, int leaf) {
         }
         id = 1;
     }
-    if (in.failed || in.at != in.end)
+    if (in.failed || in.at != in.end || !k2_pq_fields_fit(fields, k2_thrift_ids(1, 1), 2))
         k2_pq_find_at(v, group, leaf, "the offset index cannot be read");
     else if (count != k2_pq_page_count(v))
         k2_pq_find_at(v, group, leaf, "the offset index has %zu pages, there are %zu", count,
@@ -244,16 +260,15 @@ static void check_offset_index(struct k2_pq_verify *v, int group, int leaf) {
 }
 
 /* A list of the column index; each has one entry a page. */
-static bool begin_list(struct k2_thrift_in *in, int type, size_t page_count) {
-    int item;
-    if (k2_thrift_get_list(in, type, &item) != page_count)
+static bool begin_list(struct k2_thrift_in *in, int type, int item, size_t page_count) {
+    if (k2_thrift_get_list(in, type, item) != page_count)
         k2_thrift_fail(in);
     return !in->failed;
 }
 
 static struct k2_str *read_bounds(struct k2_pq_verify *v, struct k2_thrift_in *in, int type,
                                   size_t page_count) {
-    if (!begin_list(in, type, page_count))
+    if (!begin_list(in, type, K2_THRIFT_BINARY, page_count))
         return NULL;
     struct k2_str *bounds = k2_arena_new(&v->chunk_arena, struct k2_str, page_count);
     for (size_t i = 0; i < page_count; i++)
@@ -271,8 +286,9 @@ static bool read_column_index(struct k2_pq_verify *v, struct k2_pq_place place, 
     struct k2_thrift_in in = {bytes, bytes + v->bytes.len, false};
     *ret = (struct k2_pq_column_index){.page_count = page_count, .order = -1};
     *ret_nulls = NULL;
-    while ((type = k2_thrift_next(&in, &id)) != K2_THRIFT_STOP)
-        if (id == 1 && begin_list(&in, type, page_count)) {
+    uint32_t seen = 0;
+    for (; (type = k2_thrift_next(&in, &id)) != K2_THRIFT_STOP; k2_thrift_note(&seen, id))
+        if (id == 1 && begin_list(&in, type, K2_THRIFT_TRUE, page_count)) {
             ret->is_null = k2_arena_new(&v->chunk_arena, bool, page_count);
             for (size_t i = 0; i < page_count; i++)
                 ret->is_null[i] = k2_thrift_item_bool(&in);
@@ -282,14 +298,15 @@ static bool read_column_index(struct k2_pq_verify *v, struct k2_pq_place place, 
             ret->high = read_bounds(v, &in, type, page_count);
         } else if (id == 4) {
             ret->order = k2_thrift_get_i32(&in, type);
-        } else if (id == 5 && begin_list(&in, type, page_count)) {
+        } else if (id == 5 && begin_list(&in, type, K2_THRIFT_I64, page_count)) {
             *ret_nulls = k2_arena_new(&v->chunk_arena, int64_t, page_count);
             for (size_t i = 0; i < page_count; i++)
-                (*ret_nulls)[i] = k2_thrift_get_int(&in, K2_THRIFT_I64);
+                (*ret_nulls)[i] = k2_thrift_get_i64(&in, K2_THRIFT_I64);
         } else if (!in.failed) {
             k2_thrift_skip(&in, type);
         }
-    return !in.failed && in.at == in.end && ret->is_null && ret->low && ret->high;
+    return !in.failed && in.at == in.end && k2_pq_fields_fit(seen, k2_thrift_ids(1, 4), 7) &&
+           ret->is_null && ret->low && ret->high;
 }
 
 bool k2_pq_verify_column_index(struct k2_pq_verify *v, int row_group, int leaf, size_t page_count,
