@@ -1,6 +1,7 @@
 # k2_room(name DEPS ...): one static library from src/<name>/**/*.c, one test program from its
-# *_test.c files, and with K2_FUZZ one fuzz_<name> per <name>_fuzz.c. src/cli/main.c is the program itself
-# and stays out of the library.
+# *_test.c files, and with K2_FUZZ one fuzz_<name> per <name>_fuzz.c. A fuzz target with committed inputs
+# in tests/fuzz/<name> is a test program too, which runs them and many like them. src/cli/main.c is the
+# program itself and stays out of the library.
 add_library(k2_test_main STATIC ${CMAKE_SOURCE_DIR}/tests/support/test_main.c)
 target_include_directories(k2_test_main PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
 target_link_libraries(k2_test_main PUBLIC PkgConfig::CMOCKA)
@@ -8,6 +9,7 @@ target_link_libraries(k2_test_main PUBLIC PkgConfig::CMOCKA)
 # Fuzzing instruments everything, the rooms' libraries too; only the targets link the driver.
 if(K2_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
+  add_compile_definitions(K2_FUZZING)
 endif()
 
 function(k2_room name)
@@ -38,13 +40,20 @@ function(k2_room name)
     target_link_libraries(test_${name} PRIVATE k2_${name} k2_test_main)
     add_test(NAME ${name} COMMAND test_${name})
   endif()
-  if(K2_FUZZ)
-    foreach(fuzzer IN LISTS fuzzers)
-      get_filename_component(stem ${fuzzer} NAME_WE)
-      string(REGEX REPLACE "_fuzz$" "" stem ${stem})
+  foreach(fuzzer IN LISTS fuzzers)
+    get_filename_component(stem ${fuzzer} NAME_WE)
+    string(REGEX REPLACE "_fuzz$" "" stem ${stem})
+    set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/${stem})
+    if(IS_DIRECTORY ${corpus} AND NOT K2_FUZZ)
+      add_executable(test_fuzz_${stem} ${fuzzer} ${CMAKE_SOURCE_DIR}/tests/support/fuzz_test.c)
+      target_compile_definitions(test_fuzz_${stem} PRIVATE K2_CORPUS="${corpus}")
+      target_link_libraries(test_fuzz_${stem} PRIVATE k2_${name} k2_test_main)
+      add_test(NAME fuzz_${stem} COMMAND test_fuzz_${stem})
+    endif()
+    if(K2_FUZZ)
       add_executable(fuzz_${stem} ${fuzzer})
       target_link_libraries(fuzz_${stem} PRIVATE k2_${name})
       target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
-    endforeach()
-  endif()
+    endif()
+  endforeach()
 endfunction()

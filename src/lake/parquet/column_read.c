@@ -4,7 +4,9 @@
 size_t k2_pq_take_index(struct k2_pq_stream *stream, size_t max, uint32_t *out, bool *ret_is_run) {
     size_t count = k2_rle_take(&stream->index, max, out, ret_is_run);
     uint32_t greatest = 0;
-    for (size_t i = 0; i < (*ret_is_run && count ? 1 : count); i++)
+    if (count == 0)
+        return 0;
+    for (size_t i = 0; i < (*ret_is_run ? 1 : count); i++)
         greatest = K2_MAX(greatest, out[i]);
     return greatest < stream->entries ? count : 0;
 }
