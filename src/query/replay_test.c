@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/random.h"
 #include "query/digest.h"
+#include "support/property.h"
 #include "support/replay_lake.h"
 #include "support/test.h"
 
@@ -353,7 +354,8 @@ static void pick_predicates(struct k2_random *random, const struct k2_batch *b,
 
 /* Whatever is left out by statistics holds no row that was asked for. */
 TEST(pruning_loses_nothing) {
-    enum { ROWS = 800, ROUNDS = 3000 };
+    enum { ROWS = 800 };
+    int64_t rounds = property_rounds(1000), seed = property_seed();
     struct lake lake;
     struct k2_random random;
     lake_open(&lake, ROWS);
@@ -361,8 +363,8 @@ TEST(pruning_loses_nothing) {
     lake_commit_all(&lake, 5, LAKE_IN_ORDER);
     uint32_t *order = sorted(lake.rows);
     uint32_t *expected = k2_new_array(uint32_t, ROWS);
-    k2_random_seed(&random, 7);
-    for (int round = 0; round < ROUNDS; round++) {
+    k2_random_seed(&random, (uint64_t)seed);
+    for (int64_t round = 0; round < rounds; round++) {
         struct k2_str symbols[3];
         struct k2_replay_opts opts = {
             .lake = lake.lake, .schema = k2_schema_of(K2_TRADE), .reads_all = true};
@@ -375,7 +377,8 @@ TEST(pruning_loses_nothing) {
         struct k2_replay_result result = run(&opts, collect, &c);
         if (result.rows != count || memcmp(c.offsets, expected, count * sizeof *expected) != 0 ||
             !is_same(result.digest, digest_of(lake.rows, expected, count)))
-            fail_msg("round %d: %lld rows instead of %u", round, (long long)result.rows, count);
+            fail_msg("seed %lld, round %lld: %lld rows instead of %u", (long long)seed,
+                     (long long)round, (long long)result.rows, count);
     }
     k2_free(expected);
     k2_free(order);

@@ -29,6 +29,10 @@ static inline int64_t rows_ns(const struct k2_batch *b, uint32_t row) {
     return b->col[K2_TRADE_TIMESTAMP].i64[row] * 1000 + b->col[K2_TRADE_NANOS].i32[row];
 }
 
+static inline int64_t lake_floor(int64_t value, int64_t unit) {
+    return value / unit - (value % unit < 0);
+}
+
 static inline void rows_add(struct k2_batch *b, const char *symbol, const char *exchange,
                             int64_t ns, int64_t number) {
     uint32_t row = b->rows++;
@@ -38,8 +42,8 @@ static inline void rows_add(struct k2_batch *b, const char *symbol, const char *
     b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(b->strings, k2_str_of(symbol));
     b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(b->strings, k2_str_of(exchange));
     b->col[K2_TRADE_ASSET_CLASS].u8[row] = K2_CRYPTO;
-    b->col[K2_TRADE_TIMESTAMP].i64[row] = ns / 1000;
-    b->col[K2_TRADE_NANOS].i32[row] = (int32_t)(ns % 1000);
+    b->col[K2_TRADE_TIMESTAMP].i64[row] = lake_floor(ns, 1000);
+    b->col[K2_TRADE_NANOS].i32[row] = (int32_t)(ns - lake_floor(ns, 1000) * 1000);
     b->col[K2_TRADE_PRICE].i64[row] = 100000000 + number;
     b->col[K2_TRADE_QUANTITY].i64[row] = number * 1000;
     b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(b->strings, K2_STR("USD"));
@@ -48,7 +52,7 @@ static inline void rows_add(struct k2_batch *b, const char *symbol, const char *
     b->col[K2_TRADE_CONDITIONS].span[row] = k2_batch_put_list(b, words, row % 3);
     b->col[K2_TRADE_SOURCE_SEQUENCE].i64[row] = number;
     b->col[K2_TRADE_SOURCE_SEQUENCE].valid[row] = 1;
-    b->col[K2_TRADE_INGESTION].i64[row] = ns / 1000 + 5;
+    b->col[K2_TRADE_INGESTION].i64[row] = lake_floor(ns, 1000) + 5;
     b->col[K2_TRADE_PLATFORM_SEQUENCE].i64[row] = row;
     b->col[K2_TRADE_VENDOR_DATA].valid[row] = row % 2;
     b->col[K2_TRADE_VENDOR_DATA].span[row] = (struct k2_span){0};
@@ -60,13 +64,13 @@ static inline void rows_add(struct k2_batch *b, const char *symbol, const char *
     b->col[K2_TRADE_LOG_OFFSET].i64[row] = row;
 }
 
-static inline void lake_open(struct lake *lake, uint32_t rows_max) {
+static inline void lake_open_at(struct lake *lake, uint32_t rows_max, const char *warehouse) {
     struct k2_err err = {0};
     char catalog[200];
     *lake = (struct lake){0};
     snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", test_dir());
     k2_clock_fake_init(&lake->clock, 1700000000000000000);
-    struct k2_lake_opts opts = {.warehouse = "memory:",
+    struct k2_lake_opts opts = {.warehouse = warehouse,
                                 .catalog = catalog,
                                 .catalog_name = "k2",
                                 .clock = &lake->clock.clock,
@@ -76,6 +80,10 @@ static inline void lake_open(struct lake *lake, uint32_t rows_max) {
     CHECK_OK(lake->lake != NULL);
     lake->rows = k2_batch_new(k2_schema_of(K2_TRADE), rows_max, &lake->strings);
     k2_random_seed(&lake->random, 1);
+}
+
+static inline void lake_open(struct lake *lake, uint32_t rows_max) {
+    lake_open_at(lake, rows_max, "memory:");
 }
 
 static inline void lake_close(struct lake *lake) {
@@ -129,15 +137,19 @@ static inline void lake_write_file(struct lake *lake, struct lake_files *out,
     k2_buf_done(&path);
 }
 
+static inline int64_t lake_day(const struct k2_batch *b, uint32_t row) {
+    return lake_floor(rows_ns(b, row), 86400000000000);
+}
+
 /* By exchange and day, which are the file's, then symbol, time and number. */
 static inline int lake_compare(const void *a, const void *z, void *batch) {
     const struct k2_batch *b = batch;
     uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)z;
-    int64_t day_ns = 86400000000000, x = rows_ns(b, i), y = rows_ns(b, j);
+    int64_t x = rows_ns(b, i), y = rows_ns(b, j);
     int order =
         k2_str_cmp(k2_batch_text(b, K2_TRADE_EXCHANGE, i), k2_batch_text(b, K2_TRADE_EXCHANGE, j));
     if (!order)
-        order = (x / day_ns > y / day_ns) - (x / day_ns < y / day_ns);
+        order = (lake_day(b, i) > lake_day(b, j)) - (lake_day(b, i) < lake_day(b, j));
     if (!order)
         order =
             k2_str_cmp(k2_batch_text(b, K2_TRADE_SYMBOL, i), k2_batch_text(b, K2_TRADE_SYMBOL, j));
@@ -147,9 +159,8 @@ static inline int lake_compare(const void *a, const void *z, void *batch) {
 }
 
 static inline bool lake_same_file(const struct k2_batch *b, uint32_t i, uint32_t j) {
-    int64_t day_ns = 86400000000000;
     return b->col[K2_TRADE_EXCHANGE].u32[i] == b->col[K2_TRADE_EXCHANGE].u32[j] &&
-           rows_ns(b, i) / day_ns == rows_ns(b, j) / day_ns;
+           lake_day(b, i) == lake_day(b, j);
 }
 
 static inline const struct k2_metadata *lake_table(struct lake *lake, enum k2_kind kind) {
