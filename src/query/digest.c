@@ -23,6 +23,7 @@ struct table {
     const struct k2_intern *strings;
     struct cell *cells; /* by code */
     uint32_t count;
+    size_t longest; /* text */
 };
 
 /* How one column is written. */
@@ -30,15 +31,15 @@ struct step {
     enum k2_type type;
     uint8_t column, width;
     uint16_t number;
-    bool is_required;
-    struct cell *names; /* K2_ENUM */
+    bool is_required, has_text; /* of a row's own */
+    struct cell *names;         /* K2_ENUM */
 };
 
 struct k2_digest {
     struct k2_hasher *hasher;
     struct k2_buf buf;
     struct step steps[K2_COLUMNS_MAX];
-    int step_count;
+    int step_count, symbol_count;
     struct table tables[TABLES_MAX];
     int table_count;
 };
@@ -82,12 +83,15 @@ struct k2_digest *k2_digest_new(const struct k2_schema *schema) {
         const struct k2_column *c = &schema->columns[i];
         if (!(columns >> i & 1))
             continue;
+        d->symbol_count += c->type == K2_SYMBOL;
         d->steps[d->step_count++] =
             (struct step){.type = c->type,
                           .column = (uint8_t)i,
                           .width = (uint8_t)k2_type_width(c->type),
                           .number = (uint16_t)(i + 1),
                           .is_required = c->is_required,
+                          .has_text = c->type == K2_STRING || c->type == K2_BINARY ||
+                                      c->type == K2_LIST || c->type == K2_MAP,
                           .names = c->type == K2_ENUM ? name_cells(c->names) : NULL};
     }
     return d;
@@ -106,7 +110,7 @@ void k2_digest_free(struct k2_digest *d) {
 }
 
 /* The cells of a batch's strings, those that are new since the last call among them. */
-static const struct cell *cells_of(struct k2_digest *d, const struct k2_intern *strings) {
+static const struct table *table_of(struct k2_digest *d, const struct k2_intern *strings) {
     int at = 0;
     while (at < d->table_count && d->tables[at].strings != strings)
         at++;
@@ -118,10 +122,13 @@ static const struct cell *cells_of(struct k2_digest *d, const struct k2_intern *
     }
     if (table->count < strings->count) {
         table->cells = k2_realloc(table->cells, strings->count * sizeof *table->cells);
-        for (; table->count < strings->count; table->count++)
-            table->cells[table->count] = cell_of(k2_intern_str(strings, table->count));
+        for (; table->count < strings->count; table->count++) {
+            struct k2_str text = k2_intern_str(strings, table->count);
+            table->cells[table->count] = cell_of(text);
+            table->longest = K2_MAX(table->longest, text.len);
+        }
     }
-    return table->cells;
+    return table;
 }
 
 /* ---- values; each returns the place behind what it wrote ---- */
@@ -185,17 +192,19 @@ static uint8_t *put_map(uint8_t *at, struct k2_str blocks) {
 
 /* ---- rows ---- */
 
-/* What a row may take at most: a value of fixed width or a cell for each column; an item of a list
- * or map grows from one byte of length to four. */
-static size_t room_of(const struct k2_digest *d, const struct k2_batch *batch, uint32_t row) {
-    size_t room = (size_t)d->step_count * (2 + sizeof(struct cell)) + sizeof(struct cell);
+/* What a row may take at most, besides its texts, lists and maps. */
+static size_t fixed_room(const struct k2_digest *d, const struct table *table) {
+    return (size_t)d->step_count * (2 + sizeof(struct cell)) + sizeof(struct cell) +
+           (size_t)d->symbol_count * table->longest;
+}
+
+/* And those: an item of a list or map grows from one byte of length to four. */
+static size_t text_room(const struct k2_digest *d, const struct k2_batch *batch, uint32_t row) {
+    size_t room = 0;
     for (int i = 0; i < d->step_count; i++) {
         const struct step *s = &d->steps[i];
-        const struct k2_vector *v = &batch->col[s->column];
-        if (s->type == K2_SYMBOL)
-            room += k2_intern_str(batch->strings, v->u32[row]).len;
-        else if (s->width == sizeof(struct k2_span) && s->type >= K2_STRING)
-            room += 4 + (size_t)v->span[row].len * (s->type >= K2_LIST ? 4 : 1);
+        if (s->has_text)
+            room += (size_t)batch->col[s->column].span[row].len * (s->type >= K2_LIST ? 4 : 1);
     }
     return room;
 }
@@ -244,12 +253,14 @@ static void hash_some(struct k2_digest *d) {
 
 void k2_digest_add(struct k2_digest *d, const struct k2_batch *batch, const uint32_t *rows,
                    uint32_t count) {
-    const struct cell *cells = cells_of(d, batch->strings);
+    const struct table *table = table_of(d, batch->strings);
+    const size_t room = fixed_room(d, table);
     for (uint32_t i = 0; i < count; i++) {
         if (i + AHEAD < count)
             fetch_ahead(d, batch, rows[i + AHEAD]);
-        uint8_t *at = (uint8_t *)k2_buf_reserve(&d->buf, room_of(d, batch, rows[i]));
-        uint8_t *end = put_row(d, batch, cells, rows[i], at);
+        size_t bytes = room + text_room(d, batch, rows[i]);
+        uint8_t *at = (uint8_t *)k2_buf_reserve(&d->buf, bytes);
+        uint8_t *end = put_row(d, batch, table->cells, rows[i], at);
         d->buf.len += (size_t)(end - at);
         if (d->buf.len >= HASH_BYTES)
             hash_some(d);

@@ -4,26 +4,81 @@
 #include "base/alloc.h"
 #include "query/replay_impl.h"
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FEW = 32 };
 
-static void sort_digit(const int64_t *ts, const uint32_t *order, int64_t *to_ts, uint32_t *to_order,
-                       uint32_t count, int64_t low, int shift) {
+/* Two arrays of times and places; rows go from one to the other and back. */
+struct side {
+    int64_t *ts;
+    uint32_t *order;
+};
+
+/* Of a time after low; apart they may lie further than an int64_t goes. */
+static inline uint64_t after(int64_t ts, int64_t low) {
+    return (uint64_t)ts - (uint64_t)low;
+}
+
+static void sort_digit(struct side from, struct side to, uint32_t count, int64_t low, int shift) {
     uint32_t starts[DIGITS] = {0};
     for (uint32_t i = 0; i < count; i++)
-        starts[(uint64_t)(ts[i] - low) >> shift & (DIGITS - 1)]++;
+        starts[after(from.ts[i], low) >> shift & (DIGITS - 1)]++;
     for (uint32_t b = 0, sum = 0; b < DIGITS; b++) {
         uint32_t n = starts[b];
         starts[b] = sum;
         sum += n;
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t place = starts[(uint64_t)(ts[i] - low) >> shift & (DIGITS - 1)]++;
-        to_ts[place] = ts[i];
-        to_order[place] = order[i];
+        uint32_t place = starts[after(from.ts[i], low) >> shift & (DIGITS - 1)]++;
+        to.ts[place] = from.ts[i];
+        to.order[place] = from.order[i];
     }
 }
 
-/* Stable, over the bits in which times differ. */
+/* By so many digits of time, from bit shift on; stable. The result is here. */
+static void sort_digits(struct side here, struct side other, uint32_t count, int64_t low, int shift,
+                        int digits) {
+    for (int d = 0; d < digits; d++) {
+        bool is_back = d % 2;
+        sort_digit(is_back ? other : here, is_back ? here : other, count, low,
+                   shift + d * DIGIT_BITS);
+    }
+    if (digits % 2) {
+        memcpy(here.ts, other.ts, count * sizeof *here.ts);
+        memcpy(here.order, other.order, count * sizeof *here.order);
+    }
+}
+
+static void sort_few(struct side here, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) {
+        int64_t ts = here.ts[i];
+        uint32_t row = here.order[i], at = i;
+        for (; at > 0 && here.ts[at - 1] > ts; at--) {
+            here.ts[at] = here.ts[at - 1];
+            here.order[at] = here.order[at - 1];
+        }
+        here.ts[at] = ts;
+        here.order[at] = row;
+    }
+}
+
+/* Rows stand in the order of their times' bits above shift; puts those right that differ only
+ * below. */
+static void sort_rest(struct side here, struct side other, uint32_t count, int64_t low, int shift) {
+    int digits = (shift + DIGIT_BITS - 1) / DIGIT_BITS;
+    for (uint32_t i = 0, end; i < count; i = end) {
+        uint64_t above = after(here.ts[i], low) >> shift;
+        bool is_sorted = true;
+        for (end = i + 1; end < count && after(here.ts[end], low) >> shift == above; end++)
+            is_sorted &= here.ts[end - 1] <= here.ts[end];
+        struct side some = {here.ts + i, here.order + i};
+        if (!is_sorted && end - i <= FEW)
+            sort_few(some, end - i);
+        else if (!is_sorted)
+            sort_digits(some, other, end - i, low, 0, digits);
+    }
+}
+
+/* Stable. Times are spread over far more bits than there are rows: as many of the upper ones as
+ * tell most rows apart are sorted by digits, and the few rows that are still alike by comparing. */
 static void sort_by_time(struct k2_window *w, struct k2_buf *scratch) {
     int64_t low = INT64_MAX, high = INT64_MIN;
     bool is_sorted = true;
@@ -34,20 +89,17 @@ static void sort_by_time(struct k2_window *w, struct k2_buf *scratch) {
     }
     if (is_sorted)
         return;
+    int bits = 64 - __builtin_clzll(after(high, low));
+    int wanted = K2_MIN(bits, 34 - __builtin_clz(w->count));
+    int digits = (wanted + DIGIT_BITS - 1) / DIGIT_BITS;
+    int shift = K2_MAX(bits - digits * DIGIT_BITS, 0);
     k2_buf_clear(scratch);
-    int64_t *other_ts = (int64_t *)k2_buf_reserve(scratch, (size_t)w->count * 12);
-    uint32_t *other_order = (uint32_t *)(other_ts + w->count);
-    bool is_here = true;
-    for (int shift = 0; shift < 64 && (uint64_t)(high - low) >> shift; shift += DIGIT_BITS) {
-        sort_digit(is_here ? w->ts : other_ts, is_here ? w->order : other_order,
-                   is_here ? other_ts : w->ts, is_here ? other_order : w->order, w->count, low,
-                   shift);
-        is_here = !is_here;
-    }
-    if (!is_here) {
-        memcpy(w->ts, other_ts, w->count * sizeof *w->ts);
-        memcpy(w->order, other_order, w->count * sizeof *w->order);
-    }
+    struct side here = {w->ts, w->order}, other;
+    other.ts = (int64_t *)(void *)k2_buf_reserve(scratch, (size_t)w->count * 12);
+    other.order = (uint32_t *)(other.ts + w->count);
+    sort_digits(here, other, w->count, low, shift, digits);
+    if (shift)
+        sort_rest(here, other, w->count, low, shift);
 }
 
 /* ---- equal times ---- */
