@@ -207,29 +207,123 @@ static void share_neighbours(struct judge *j) {
         }
 }
 
-/* Looks up the rows beside the holes, of the symbols that have any. Where the snapshot has expired
- * meanwhile, rows of the current one tell as much. */
-static bool find_neighbours(struct judge *j, const struct k2_replay *r, struct k2_err *err) {
+static struct k2_str symbol_of(const struct judge *j, uint32_t key) {
+    uint32_t pair[2];
+    memcpy(pair, k2_intern_str(&j->keys, key).ptr, sizeof pair);
+    return k2_intern_str(&j->strings, pair[1]);
+}
+
+/* Where the snapshot has expired meanwhile, rows of the current one tell as much. */
+static int64_t snapshot_to_read(const struct k2_replay *r) {
+    return k2_metadata_snapshot(r->tables[0], r->snapshot_id) ? r->snapshot_id : 0;
+}
+
+static uint32_t columns_to_read(const struct judge *j) {
+    return 1u << j->c->symbol | 1u << j->c->exchange | 1u << j->c->timestamp | 1u << j->c->nanos |
+           1u << j->c->source | 1u << j->c->platform;
+}
+
+/* ---- when: many holes, all rows of their symbols ---- */
+
+static bool read_symbols(struct judge *j, const struct k2_replay *r, struct k2_err *err) {
     struct k2_str *symbols = k2_new_array(struct k2_str, j->keys.count + 1);
-    for (uint32_t i = 0; i < j->keys.count; i++) {
-        uint32_t pair[2];
-        memcpy(pair, k2_intern_str(&j->keys, i).ptr, sizeof pair);
-        symbols[i] = k2_intern_str(&j->strings, pair[1]);
-    }
+    for (uint32_t i = 0; i < j->keys.count; i++)
+        symbols[i] = symbol_of(j, i);
     struct k2_predicate predicate = {
         .column = j->c->symbol, .value_count = (int)j->keys.count, .values = symbols};
-    bool is_there = k2_metadata_snapshot(r->tables[0], r->snapshot_id) != NULL;
     struct k2_read_opts read = {.metadata = r->tables[0],
                                 .schema = j->opts->schema,
-                                .snapshot_id = is_there ? r->snapshot_id : 0,
+                                .snapshot_id = snapshot_to_read(r),
                                 .predicates = &predicate,
                                 .predicate_count = 1,
-                                .columns = 1u << j->c->symbol | 1u << j->c->exchange |
-                                           1u << j->c->timestamp | 1u << j->c->nanos |
-                                           1u << j->c->source | 1u << j->c->platform,
+                                .columns = columns_to_read(j),
                                 .strings = &j->strings};
     bool ok = k2_table_read(j->opts->lake, &read, take_rows, j, err);
     k2_free(symbols);
+    return ok;
+}
+
+/* ---- when: few holes, the rows with numbers near theirs ---- */
+
+enum { HOLES_FEW = 64, NEAR = 64 };
+#define FAR (1ll << 42) /* from here on all numbers are looked at */
+
+struct near {
+    struct judge *judge;
+    const struct k2_replay *replay;
+    struct k2_predicate number; /* of its source, or K2's own */
+    struct k2_str symbol;
+    struct k2_batch *batch;
+};
+
+static bool read_groups(struct near *n, struct k2_parquet_file *file, struct k2_err *err) {
+    struct judge *j = n->judge;
+    for (int g = 0; g < k2_parquet_row_groups(file); g++) {
+        if (!k2_parquet_may_hold_int(file, g, n->number.column, n->number.low, n->number.high) ||
+            !k2_parquet_may_hold_str(file, g, j->c->symbol, n->symbol))
+            continue;
+        int64_t rows = k2_parquet_row_group_rows(file, g);
+        if (!n->batch || n->batch->rows_max < rows) {
+            k2_batch_free(n->batch);
+            n->batch = k2_batch_new(j->opts->schema, (uint32_t)rows, &j->strings);
+        }
+        k2_batch_clear(n->batch);
+        K2_TRY(k2_parquet_read(file, g, columns_to_read(j), n->batch, err));
+        take_rows(j, n->batch);
+    }
+    return true;
+}
+
+static bool read_near(struct near *n, struct k2_err *err) {
+    const struct k2_replay_opts *o = n->judge->opts;
+    const struct k2_metadata *metadata = n->replay->tables[0];
+    struct k2_predicate predicates[] = {
+        n->number, {.column = n->judge->c->symbol, .value_count = 1, .values = &n->symbol}};
+    struct k2_scan scan = {0};
+    bool ok = k2_table_scan(o->lake, metadata, o->schema, snapshot_to_read(n->replay), predicates,
+                            K2_COUNT(predicates), &scan, err);
+    for (int i = 0; ok && i < scan.file_count; i++) {
+        struct k2_parquet_file *file =
+            k2_table_open_file(o->lake, metadata, o->schema, scan.files[i].path, err);
+        ok = file && read_groups(n, file, err);
+        k2_parquet_close(file);
+    }
+    k2_scan_done(&scan);
+    return ok;
+}
+
+/* The rows beside a hole nearly always have the numbers beside it; only where those were rejected,
+ * or never came, does one have to look further. */
+static bool find_near(struct near *n, const struct hole *hole, struct k2_err *err) {
+    struct judge *j = n->judge;
+    const int columns[] = {j->c->source, j->c->platform};
+    bool is_found = false;
+    n->symbol = symbol_of(j, hole->key);
+    for (int64_t reach = NEAR; !is_found; reach *= NEAR) {
+        bool is_far = reach > FAR;
+        int64_t low = INT64_MIN, high = INT64_MAX;
+        if (!is_far && hole->first > INT64_MIN + reach)
+            low = hole->first - reach;
+        if (!is_far && hole->last < INT64_MAX - reach)
+            high = hole->last + reach;
+        for (size_t i = 0; i < K2_COUNT(columns); i++) {
+            n->number = (struct k2_predicate){
+                .column = columns[i], .has_low = true, .has_high = true, .low = low, .high = high};
+            K2_TRY(read_near(n, err));
+        }
+        is_found = is_far || (hole->below != INT64_MIN && hole->below >= low &&
+                              hole->above != INT64_MAX && hole->above <= high);
+    }
+    return true;
+}
+
+/* Looks up the rows beside the holes. */
+static bool find_neighbours(struct judge *j, const struct k2_replay *r, struct k2_err *err) {
+    struct near near = {.judge = j, .replay = r};
+    bool ok = j->count <= HOLES_FEW || read_symbols(j, r, err);
+    for (size_t i = 0; ok && j->count <= HOLES_FEW && i < j->count; i++)
+        ok = find_near(&near, &j->holes[i], err);
+    k2_batch_free(near.batch);
     share_neighbours(j);
     return ok;
 }

@@ -6,7 +6,7 @@
 #include "support/replay_lake.h"
 #include "support/test.h"
 
-enum { SECOND = 1000000000 };
+enum { SECOND = 1000000000, GAPS_MAX = 128 };
 
 struct ledger {
     struct k2_intern strings;
@@ -15,7 +15,7 @@ struct ledger {
 
 static void ledger_open(struct ledger *l) {
     *l = (struct ledger){0};
-    l->gaps = k2_batch_new(k2_schema_of(K2_GAP), 8, &l->strings);
+    l->gaps = k2_batch_new(k2_schema_of(K2_GAP), GAPS_MAX, &l->strings);
     l->events = k2_batch_new(k2_schema_of(K2_GAP_EVENT), 8, &l->strings);
 }
 
@@ -110,25 +110,66 @@ static int64_t open_gaps(struct lake *lake, struct asked asked, int64_t snapshot
     return result.open_gaps;
 }
 
-/* A gap counts for its symbol, from the row below it to the row above it. */
+struct gap_case {
+    struct asked asked;
+    int64_t gaps;
+};
+
+static void check_cases(struct lake *lake, const struct gap_case *cases, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int64_t gaps = open_gaps(lake, cases[i].asked, 0);
+        if (gaps != cases[i].gaps)
+            fail_msg("case %zu: %lld gaps", i, (long long)gaps);
+    }
+}
+
+/* A gap counts for its symbol, from the row below it to the row above it. It does not matter how
+ * many others there are: those of C, which has no rows, may have been at any time. */
 TEST(a_gap_counts_where_its_rows_are_missing) {
-    static const struct {
-        struct asked asked;
-        int64_t gaps;
-    } cases[] = {{{NULL, NULL, 0, 0}, 1},    {{"A", NULL, 0, 0}, 1},  {{"B", NULL, 0, 0}, 0},
-                 {{NULL, "X", 0, 0}, 1},     {{NULL, "Y", 0, 0}, 0},  {{"A", "Y", 0, 0}, 0},
-                 {{NULL, NULL, 0, 3}, 0},    {{NULL, NULL, 0, 4}, 1}, {{NULL, NULL, 5, 6}, 1},
-                 {{NULL, NULL, 7, 0}, 1},    {{NULL, NULL, 8, 0}, 0}, {{"B", NULL, 5, 6}, 0},
-                 {{"NOSUCH", NULL, 5, 6}, 0}};
+    static const struct gap_case cases[] = {
+        {{"A", NULL, 0, 0}, 1}, {{"B", NULL, 0, 0}, 0}, {{NULL, "X", 0, 0}, 1},
+        {{NULL, "Y", 0, 0}, 0}, {{"A", "Y", 0, 0}, 0},  {{"A", NULL, 0, 3}, 0},
+        {{"A", NULL, 0, 4}, 1}, {{"A", NULL, 5, 6}, 1}, {{"A", NULL, 7, 0}, 1},
+        {{"A", NULL, 8, 0}, 0}, {{"B", NULL, 5, 6}, 0}, {{"NOSUCH", NULL, 5, 6}, 0}};
+    for (int others = 0; others <= 100; others += 100) {
+        struct lake lake;
+        struct ledger l;
+        lake_open(&lake, 32);
+        ledger_open(&l);
+        add_gap(&l, "X.A.trades.4", "SEQUENCE", "X", "A", 4, 6);
+        for (int i = 0; i < others; i++) {
+            char id[32];
+            snprintf(id, sizeof id, "Z.C.trades.%d", i * 2);
+            add_gap(&l, id, "SEQUENCE", "Z", "C", i * 2, i * 2);
+        }
+        commit_rows(&lake, &l, false);
+        check_cases(&lake, cases, K2_COUNT(cases));
+        CHECK(open_gaps(&lake, (struct asked){.from = 8}, 0) == others);
+        CHECK(open_gaps(&lake, (struct asked){.from = 5, .to = 6}, 0) == others + 1);
+        ledger_close(&l);
+        lake_close(&lake);
+    }
+}
+
+/* Rows whose numbers are next to a gap may be missing as well, without being gaps: rejected ones.
+ * The nearest row may be far off, and in another commit. */
+TEST(a_gap_lasts_to_the_next_row_however_far_its_number) {
+    static const struct gap_case cases[] = {{{"A", NULL, 0, 2}, 0},   {{"A", NULL, 0, 3}, 1},
+                                            {{"A", NULL, 40, 41}, 1}, {{"A", NULL, 50, 0}, 1},
+                                            {{"A", NULL, 51, 0}, 0},  {{"A", NULL, 0, 51}, 1}};
     struct lake lake;
     struct ledger l;
-    lake_open(&lake, 32);
+    uint32_t rows[2] = {0, 1}, late[2] = {2, 3};
+    lake_open(&lake, 8);
     ledger_open(&l);
-    add_gap(&l, "X.A.trades.4", "SEQUENCE", "X", "A", 4, 6);
-    commit_rows(&lake, &l, false);
-    for (size_t i = 0; i < K2_COUNT(cases); i++)
-        if (open_gaps(&lake, cases[i].asked, 0) != cases[i].gaps)
-            fail_msg("case %zu: %lld gaps", i, (long long)open_gaps(&lake, cases[i].asked, 0));
+    add_gap(&l, "X.A.trades.300", "SEQUENCE", "X", "A", 300, 310);
+    rows_add(lake.rows, "A", "X", LAKE_START_NS + 1ll * SECOND, 1);
+    rows_add(lake.rows, "A", "X", LAKE_START_NS + 50ll * SECOND, 90000000);
+    lake_commit(&lake, rows, 2, l.gaps, NULL);
+    rows_add(lake.rows, "A", "X", LAKE_START_NS + 2ll * SECOND, 2);
+    rows_add(lake.rows, "A", "X", LAKE_START_NS + 60ll * SECOND, 90000001);
+    lake_commit(&lake, late, 2, NULL, NULL);
+    check_cases(&lake, cases, K2_COUNT(cases));
     ledger_close(&l);
     lake_close(&lake);
 }
