@@ -267,7 +267,7 @@ static bool run(struct k2_replay *r, struct k2_replay_result *result, struct k2_
     K2_TRY(!snapshot || k2_replay_snapshot(r, snapshot, false, err));
     K2_TRY(!o->follows || r->is_stopped || k2_replay_follow(r, err));
     if (r->snapshot_id)
-        K2_TRY(k2_replay_judge(r, result, err));
+        K2_TRY(k2_replay_judge(r, K2_REPLAY_LOOK_ROWS, result, err));
     result->is_stopped = r->is_stopped;
     result->is_complete &= !r->is_stopped;
     return true;

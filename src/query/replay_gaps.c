@@ -225,27 +225,21 @@ static uint32_t columns_to_read(const struct judge *j) {
 
 /* ---- when: many holes, all rows of their symbols ---- */
 
-static bool read_symbols(struct judge *j, const struct k2_replay *r, struct k2_err *err) {
-    struct k2_str *symbols = k2_new_array(struct k2_str, j->keys.count + 1);
-    for (uint32_t i = 0; i < j->keys.count; i++)
-        symbols[i] = symbol_of(j, i);
-    struct k2_predicate predicate = {
-        .column = j->c->symbol, .value_count = (int)j->keys.count, .values = symbols};
+static bool read_symbols(struct judge *j, const struct k2_replay *r,
+                         const struct k2_predicate *symbols, struct k2_err *err) {
     struct k2_read_opts read = {.metadata = r->tables[0],
                                 .schema = j->opts->schema,
                                 .snapshot_id = snapshot_to_read(r),
-                                .predicates = &predicate,
+                                .predicates = symbols,
                                 .predicate_count = 1,
                                 .columns = columns_to_read(j),
                                 .strings = &j->strings};
-    bool ok = k2_table_read(j->opts->lake, &read, take_rows, j, err);
-    k2_free(symbols);
-    return ok;
+    return k2_table_read(j->opts->lake, &read, take_rows, j, err);
 }
 
 /* ---- when: few holes, the rows with numbers near theirs ---- */
 
-enum { HOLES_FEW = 64, NEAR = 64 };
+enum { NEAR = 64 };
 #define FAR (1ll << 42) /* from here on all numbers are looked at */
 
 struct near {
@@ -317,13 +311,39 @@ static bool find_near(struct near *n, const struct hole *hole, struct k2_err *er
     return true;
 }
 
+/* ---- when: which of the two is less work ---- */
+
+static bool rows_of_symbols(const struct judge *j, const struct k2_replay *r,
+                            const struct k2_predicate *symbols, int64_t *ret_rows,
+                            struct k2_err *err) {
+    struct k2_scan scan = {0};
+    K2_TRY(k2_table_scan(j->opts->lake, r->tables[0], j->opts->schema, snapshot_to_read(r), symbols,
+                         1, &scan, err));
+    *ret_rows = 0;
+    for (int i = 0; i < scan.file_count; i++)
+        *ret_rows += scan.files[i].record_count;
+    k2_scan_done(&scan);
+    return true;
+}
+
 /* Looks up the rows beside the holes. */
-static bool find_neighbours(struct judge *j, const struct k2_replay *r, struct k2_err *err) {
+static bool find_neighbours(struct judge *j, const struct k2_replay *r, int64_t look_rows,
+                            struct k2_err *err) {
+    struct k2_str *names = k2_new_array(struct k2_str, j->keys.count + 1);
+    for (uint32_t i = 0; i < j->keys.count; i++)
+        names[i] = symbol_of(j, i);
+    struct k2_predicate symbols = {
+        .column = j->c->symbol, .value_count = (int)j->keys.count, .values = names};
     struct near near = {.judge = j, .replay = r};
-    bool ok = j->count <= HOLES_FEW || read_symbols(j, r, err);
-    for (size_t i = 0; ok && j->count <= HOLES_FEW && i < j->count; i++)
-        ok = find_near(&near, &j->holes[i], err);
+    int64_t rows = 0;
+    bool ok = rows_of_symbols(j, r, &symbols, &rows, err);
+    if (ok && rows / look_rows < (int64_t)j->count)
+        ok = read_symbols(j, r, &symbols, err);
+    else
+        for (size_t i = 0; ok && i < j->count; i++)
+            ok = find_near(&near, &j->holes[i], err);
     k2_batch_free(near.batch);
+    k2_free(names);
     share_neighbours(j);
     return ok;
 }
@@ -350,7 +370,7 @@ static bool read_ledger(struct judge *j, int64_t until_ms, const struct k2_metad
     return k2_table_read(j->opts->lake, &read, take, self, err);
 }
 
-bool k2_replay_judge(const struct k2_replay *r, struct k2_replay_result *result,
+bool k2_replay_judge(const struct k2_replay *r, int64_t look_rows, struct k2_replay_result *result,
                      struct k2_err *err) {
     struct judge j = {.opts = r->opts, .c = k2_replay_columns_of(r->opts->schema->kind)};
     struct fills fills = {.judge = &j};
@@ -361,7 +381,7 @@ bool k2_replay_judge(const struct k2_replay *r, struct k2_replay_result *result,
     if (ok && j.count) {
         qsort(j.holes, j.count, sizeof *j.holes, by_key);
         if (r->opts->has_from || r->opts->has_to)
-            ok = find_neighbours(&j, r, err);
+            ok = find_neighbours(&j, r, look_rows, err);
     }
     result->open_gaps = j.losses;
     for (size_t i = 0, counted = SIZE_MAX; ok && i < j.count; i++)

@@ -95,9 +95,11 @@ void k2_window_sort(struct k2_window *window, const struct k2_replay_columns *co
                     struct k2_buf *scratch);
 
 /* Whether the gap ledger, as of the snapshot that was emitted last, proves that nothing is missing
- * in what was asked. */
-bool k2_replay_judge(const struct k2_replay *replay, struct k2_replay_result *result,
-                     struct k2_err *err) K2_MUST;
+ * in what was asked. look_rows: to look for the rows beside one gap costs as much as reading so
+ * many rows; by it the cheaper way is taken, the answer is the same. */
+#define K2_REPLAY_LOOK_ROWS (1ll << 18)
+bool k2_replay_judge(const struct k2_replay *replay, int64_t look_rows,
+                     struct k2_replay_result *result, struct k2_err *err) K2_MUST;
 /* The part of opts that scans can prune by; predicates must hold three. */
 int k2_replay_predicates(const struct k2_replay_opts *opts, struct k2_predicate *predicates);
 
