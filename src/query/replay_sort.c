@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "query/replay_impl.h"
 
-enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FEW = 32 };
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FEW = 128 };
 
 /* Two arrays of times and places; rows go from one to the other and back. */
 struct side {
@@ -90,7 +90,7 @@ static void sort_by_time(struct k2_window *w, struct k2_buf *scratch) {
     if (is_sorted)
         return;
     int bits = 64 - __builtin_clzll(after(high, low));
-    int wanted = K2_MIN(bits, 34 - __builtin_clz(w->count));
+    int wanted = K2_MIN(bits, 32 - __builtin_clz(w->count));
     int digits = (wanted + DIGIT_BITS - 1) / DIGIT_BITS;
     int shift = K2_MAX(bits - digits * DIGIT_BITS, 0);
     k2_buf_clear(scratch);
