@@ -2,6 +2,7 @@
 import io
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -183,6 +184,29 @@ def test_complete_until_a_gap_and_again_once_filled(home, tmp_path):
     ingest(home, write(tmp_path / "d.csv", [5]), sets=DENSE)
     assert end_of(home.run("replay", "trades"))["complete"]
     assert end_of(home.run("replay", "trades", "--as-of", torn["snapshot"])) == torn
+
+
+def test_an_acknowledged_gap_is_missing_all_the_same(home, tmp_path):
+    ingest(home, write(tmp_path / "a.csv", [1, 5]), sets=DENSE)
+    home.run("gaps", "ack", home.one("select gap_id from gaps"), "--reason", "known")
+    assert home.one("select type from gap_events") == "ACK"
+    assert not end_of(home.run("replay", "trades"))["complete"]
+
+
+def test_what_the_log_lost_makes_its_exchange_incomplete(home, tmp_path):
+    ingest(home, write(tmp_path / "a.csv", [1, 2, 3]))
+    before = end_of(home.run("replay", "trades"))
+    shutil.rmtree(home.path / "log")
+    other = tmp_path / "other.csv"
+    other.write_text(HEADER + "BBB,SIMY,2024-01-02T03:04:05Z,1.5,10,1\n")
+    ingest(home, other)
+    assert b"log accept" in ingest(home, write(tmp_path / "b.csv", [4]), code=1).stderr
+    home.run("log", "accept", "market.equities.trades.simx")
+    assert before["complete"] and not end_of(home.run("replay", "trades"))["complete"]
+    assert not end_of(home.run("replay", "trades", "--symbol", "AAA", "--to", "2024-01-01"))["complete"]
+    assert end_of(home.run("replay", "trades", "--exchange", "SIMY"))["complete"]
+    assert end_of(home.run("replay", "quotes"))["complete"]
+    assert end_of(home.run("replay", "trades", "--as-of", before["snapshot"])) == before
 
 
 # ---- where the rows go, and how it ends ----
