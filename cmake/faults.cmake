@@ -8,7 +8,7 @@ foreach(folder IN ITEMS faults)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*.c)
   add_executable(test_${folder} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/home.c
     $<TARGET_OBJECTS:k2_test_disk>)
-  target_link_libraries(test_${folder} PRIVATE k2_pipeline k2_log k2_lake k2_feed k2_market k2_base
+  target_link_libraries(test_${folder} PRIVATE k2_query k2_pipeline k2_log k2_lake k2_feed k2_market k2_base
     k2_test_main)
   add_test(NAME ${folder} COMMAND test_${folder})
 endforeach()

@@ -23,6 +23,7 @@ struct lake {
     struct k2_batch *rows;
     struct k2_random random;
     int64_t snapshot_id; /* of the last commit */
+    char catalog[200], warehouse[200];
 };
 
 static inline int64_t rows_ns(const struct k2_batch *b, uint32_t row) {
@@ -64,19 +65,24 @@ static inline void rows_add(struct k2_batch *b, const char *symbol, const char *
     b->col[K2_TRADE_LOG_OFFSET].i64[row] = row;
 }
 
-static inline void lake_open_at(struct lake *lake, uint32_t rows_max, const char *warehouse) {
-    struct k2_err err = {0};
-    char catalog[200];
-    *lake = (struct lake){0};
-    snprintf(catalog, sizeof catalog, "sqlite:%s/catalog.db", test_dir());
-    k2_clock_fake_init(&lake->clock, 1700000000000000000);
-    struct k2_lake_opts opts = {.warehouse = warehouse,
-                                .catalog = catalog,
+/* Another view of the same tables, that has looked at nothing yet. */
+static inline struct k2_lake *lake_again(struct lake *lake, struct k2_err *err) {
+    struct k2_lake_opts opts = {.warehouse = lake->warehouse,
+                                .catalog = lake->catalog,
                                 .catalog_name = "k2",
                                 .clock = &lake->clock.clock,
                                 .previous_versions = 100,
                                 .manifest_merge_count = 8};
-    lake->lake = k2_lake_open(&opts, &err);
+    return k2_lake_open(&opts, err);
+}
+
+static inline void lake_open_at(struct lake *lake, uint32_t rows_max, const char *warehouse) {
+    struct k2_err err = {0};
+    *lake = (struct lake){0};
+    snprintf(lake->catalog, sizeof lake->catalog, "sqlite:%s/catalog.db", test_dir());
+    snprintf(lake->warehouse, sizeof lake->warehouse, "%s", warehouse);
+    k2_clock_fake_init(&lake->clock, 1700000000000000000);
+    lake->lake = lake_again(lake, &err);
     CHECK_OK(lake->lake != NULL);
     lake->rows = k2_batch_new(k2_schema_of(K2_TRADE), rows_max, &lake->strings);
     k2_random_seed(&lake->random, 1);
