@@ -506,11 +506,24 @@ TEST(log_retention_goes_by_bytes_and_by_time) {
     CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
     CHECK(bytes == 0); /* unread records stay */
     CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
-    for (int p = 0; p < 4; p++)
+    int64_t begin[4];
+    for (int p = 0; p < 4; p++) {
+        begin[p] = ranges[p].start;
         keep[p] = ranges[p].end;
+    }
+    struct k2_log_reader *done = k2_log_reader_new(r.log, TOPIC, keep, &err);
+    struct k2_log_reader *lagging = k2_log_reader_new(r.log, TOPIC, begin, &err);
+    CHECK(done && lagging);
     CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
     CHECK_OK(k2_log_bytes(r.log, TOPIC, &size, &err));
     CHECK(bytes > 0 && size > 1 << 16 && size <= opts.retention_bytes);
+    struct k2_record record;
+    int count;
+    CHECK_OK(k2_log_read(done, &record, 1, &count, &err));
+    CHECK(count == 0); /* what is gone it had not wanted */
+    CHECK(!k2_log_read(lagging, &record, 1, &count, &err) && err.code == K2_LIMIT);
+    k2_log_reader_free(done);
+    k2_log_reader_free(lagging);
     CHECK_OK(k2_log_trim(r.log, TOPIC, keep, false, &bytes, &err));
     CHECK(bytes == 0);
     clock.ns += 61000000000;

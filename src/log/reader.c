@@ -105,11 +105,27 @@ void k2_log_reader_free(struct k2_log_reader *reader) {
     k2_free(reader);
 }
 
+/* Where a trim has taken the segment the reader stands in: goes on where the journal begins now, if
+ * nothing it wants is gone. */
+static bool pass_trimmed(struct k2_log_reader *r, struct k2_err *err) {
+    struct k2_journal *j = r->topic->journal;
+    uint64_t start = k2_journal_start(j);
+    if (r->position >= start)
+        return true;
+    for (int p = 0; p < j->partition_count; p++) {
+        struct k2_log_range range = {k2_journal_first_offset(j, p), INT64_MAX};
+        K2_TRY(check_from(&range, r->from[p], r->topic->name, p, err));
+    }
+    r->position = start;
+    return true;
+}
+
 /* Finds how far the segment that holds the position may be read, and maps it. */
 static bool advance(struct k2_log_reader *r, uint64_t end, struct k2_err *err) {
     struct k2_journal *j = r->topic->journal;
     uint64_t *bases, base = UINT64_MAX, limit = end;
     int count;
+    K2_TRY(pass_trimmed(r, err));
     K2_TRY(k2_journal_segments(j, &bases, &count, err));
     for (int i = 0; i < count; i++) {
         if (bases[i] <= r->position)

@@ -108,6 +108,7 @@ bool home_open_rival(struct test_home *home, struct k2_lake **ret_lake,
     if (*ret_pipeline)
         return true;
     k2_lake_free(*ret_lake);
+    *ret_lake = NULL;
     return false;
 }
 
