@@ -46,7 +46,7 @@ struct k2_test {
         skip();                                                                                    \
     } while (0)
 
-/* A new empty folder under the system's temporary folder; removed when the program exits. */
+/* A new empty folder under TMPDIR, or /tmp; removed when the program exits. */
 const char *test_dir(void);
 
 #endif
