@@ -174,11 +174,11 @@ static bool write_main(struct making *m, struct k2_err *err) {
         for (uint32_t i = 0; i < w->rows->rows; i++)
             if (!w->drop[i])
                 lane->order[kept++] = i;
-        w->counts.rows += kept;
+        w->counts.rows = kept;
         return !kept || write_file(m, lane->main, w->rows, lane->order, kept, err);
     }
     uint32_t starts[K2_WINDOW_FILES + 1];
-    w->counts.rows += order_rows(lane, starts);
+    w->counts.rows = order_rows(lane, starts);
     for (int f = 0; f < w->file_count; f++)
         if (starts[f + 1] > starts[f])
             K2_TRY(write_file(m, lane->main, w->rows, lane->order + starts[f],

@@ -15,7 +15,7 @@ struct runner {
     struct k2_pipeline *pipeline;
     struct k2_lane lane;
     pthread_t thread;
-    bool is_started, is_failed;
+    bool is_started, is_failed, must_reload;
     uint64_t drain_seen; /* the drain request this lane has met */
     struct k2_err err;
     struct k2_err stopped; /* why a topic is left alone; code OK: none is */
@@ -75,18 +75,35 @@ void k2_pipeline_free(struct k2_pipeline *pipeline) {
     k2_free(pipeline);
 }
 
-/* A commit that met another writer's (CONFLICT): drop the buffer, begin where the table stands. */
-static bool work(struct k2_lane *lane, int64_t *ret_moved, struct k2_err *err) {
-    if (k2_lane_work(lane, ret_moved, err))
+/* After an error the buffer is dropped and the lane begins where the table stands: what was half
+ * done is never done twice. */
+static bool renew(struct runner *r, struct k2_err *err) {
+    if (r->must_reload && !k2_lane_reload(&r->lane, err))
+        return false;
+    r->must_reload = false;
+    return true;
+}
+
+/* A commit that met another writer's (CONFLICT) is no error here. */
+static bool work(struct runner *r, int64_t *ret_moved, struct k2_err *err) {
+    K2_TRY(renew(r, err));
+    if (k2_lane_work(&r->lane, ret_moved, err))
         return true;
-    return err->code == K2_CONFLICT && err->retriable && k2_lane_reload(lane, err);
+    r->must_reload = true;
+    return err->code == K2_CONFLICT && err->retriable && renew(r, err);
+}
+
+static bool commit(struct runner *r, struct k2_err *err) {
+    K2_TRY(renew(r, err));
+    r->must_reload = !k2_lane_commit(&r->lane, err);
+    return !r->must_reload;
 }
 
 bool k2_pipeline_step(struct k2_pipeline *pipeline, int64_t *ret_moved, struct k2_err *err) {
     *ret_moved = 0;
     for (int i = 0; i < LANES; i++) {
         int64_t moved;
-        K2_TRY(work(&pipeline->runners[i].lane, &moved, err));
+        K2_TRY(work(&pipeline->runners[i], &moved, err));
         *ret_moved += moved;
         publish(&pipeline->runners[i]);
     }
@@ -95,7 +112,7 @@ bool k2_pipeline_step(struct k2_pipeline *pipeline, int64_t *ret_moved, struct k
 
 bool k2_pipeline_flush(struct k2_pipeline *pipeline, struct k2_err *err) {
     for (int i = 0; i < LANES; i++) {
-        K2_TRY(k2_lane_commit(&pipeline->runners[i].lane, err));
+        K2_TRY(commit(&pipeline->runners[i], err));
         publish(&pipeline->runners[i]);
     }
     return true;
@@ -109,8 +126,8 @@ static bool finish_drain(struct runner *r, uint64_t wanted, struct k2_err *err) 
     K2_TRY(k2_lane_find_topics(&r->lane, err));
     K2_TRY(k2_lane_note_ends(&r->lane, err));
     for (int64_t moved = 1; moved && !k2_lane_is_past_ends(&r->lane);)
-        K2_TRY(work(&r->lane, &moved, err));
-    K2_TRY(k2_lane_commit(&r->lane, err));
+        K2_TRY(work(r, &moved, err));
+    K2_TRY(commit(r, err));
     publish(r);
     pthread_mutex_lock(&r->pipeline->lock);
     r->drain_seen = wanted;
@@ -121,7 +138,7 @@ static bool finish_drain(struct runner *r, uint64_t wanted, struct k2_err *err) 
 static bool cycle(struct runner *r, int *idle, struct k2_err *err) {
     struct k2_pipeline *p = r->pipeline;
     int64_t moved;
-    K2_TRY(work(&r->lane, &moved, err));
+    K2_TRY(work(r, &moved, err));
     uint64_t wanted = atomic_load(&p->drain_wanted);
     if (wanted != r->drain_seen)
         return finish_drain(r, wanted, err);

@@ -57,7 +57,8 @@ void k2_pipeline_free(struct k2_pipeline *pipeline);
 /* One duty cycle of every lane on this thread; *ret_moved: records taken plus commits made, 0 means
  * idle. For tests and the simulation. */
 bool k2_pipeline_step(struct k2_pipeline *pipeline, int64_t *ret_moved, struct k2_err *err) K2_MUST;
-/* Commits what is buffered, now, on this thread. */
+/* Commits what is buffered, now, on this thread. After an error of either what was buffered is
+ * dropped; the next step reads it again. */
 bool k2_pipeline_flush(struct k2_pipeline *pipeline, struct k2_err *err) K2_MUST;
 
 /* A thread per lane until k2_pipeline_stop; lanes that fail stop and keep their error. */

@@ -117,7 +117,10 @@ static void done(struct sim *s, const char *what, bool ok, const struct k2_err *
     if (ok)
         return tell(s, what, s->position, "");
     judge(s, what, err);
-    reopen(s);
+    if (err->retriable && below(s, 2))
+        disk_no_rules(); /* and goes on with what is open */
+    else
+        reopen(s);
 }
 
 static void act_step(struct sim *s) {
