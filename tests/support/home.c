@@ -304,30 +304,62 @@ static const struct {
               {"ops.gap_events", K2_GAP_EVENT, see_fills},
               {"ops.dead_letters", K2_DEAD_LETTER, see_dead}};
 
-/* Reads the tables whole, all as of one moment, and holds them against the rules. */
-static void read_tables(struct test_home *home, struct seen *seen) {
+struct pinned {
+    const struct k2_metadata *metadata[K2_COUNT(tables)];
+};
+
+/* All tables as of one moment. */
+static struct pinned pin(struct test_home *home) {
     const char *names[K2_COUNT(tables)];
-    const struct k2_metadata *metadata[K2_COUNT(tables)] = {0};
+    struct pinned pinned = {0};
     struct k2_err err = {0};
-    struct k2_verify_result result = {0};
     for (size_t i = 0; i < K2_COUNT(tables); i++)
         names[i] = tables[i].table;
-    HOME_OK(home, k2_lake_load(home->lake, names, K2_COUNT(tables), metadata, &err));
-    for (size_t i = 0; i < K2_COUNT(tables); i++) {
+    HOME_OK(home, k2_lake_load(home->lake, names, K2_COUNT(tables), pinned.metadata, &err));
+    for (size_t i = 0; i < K2_COUNT(tables); i++)
+        HOME_CHECK(home, pinned.metadata[i] != NULL);
+    return pinned;
+}
+
+static void unpin(struct pinned *pinned) {
+    for (size_t i = 0; i < K2_COUNT(tables); i++)
+        k2_metadata_unref(pinned->metadata[i]);
+}
+
+static bool read_tables(struct test_home *home, struct seen *seen, struct k2_err *err) {
+    struct pinned pinned = pin(home);
+    bool ok = true;
+    for (size_t i = 0; ok && i < K2_COUNT(tables); i++) {
         struct k2_intern strings = {0};
-        HOME_CHECK(home, metadata[i] != NULL);
-        struct k2_read_opts read = {.metadata = metadata[i],
+        struct k2_read_opts read = {.metadata = pinned.metadata[i],
                                     .schema = k2_schema_of(tables[i].kind),
                                     .columns = ~0u,
                                     .strings = &strings};
-        HOME_OK(home, k2_table_read(home->lake, &read, tables[i].see, seen, &err));
+        ok = k2_table_read(home->lake, &read, tables[i].see, seen, err);
         k2_intern_done(&strings);
     }
-    struct k2_verify_opts verify = {.report = say_broken, .self = home};
-    HOME_OK(home, k2_lake_verify(home->lake, metadata, K2_COUNT(tables), &verify, &result, &err));
-    HOME_CHECK(home, result.broken == 0);
-    for (size_t i = 0; i < K2_COUNT(tables); i++)
-        k2_metadata_unref(metadata[i]);
+    unpin(&pinned);
+    return ok;
+}
+
+bool home_read(struct test_home *home, struct k2_err *err) {
+    struct seen *seen = k2_new(struct seen);
+    seen->home = home;
+    bool ok = read_tables(home, seen, err);
+    k2_free(seen->places);
+    k2_free(seen);
+    return ok;
+}
+
+int64_t home_verify(struct test_home *home) {
+    struct k2_verify_result result = {0};
+    struct k2_verify_opts opts = {.report = say_broken, .self = home};
+    struct k2_err err = {0};
+    struct pinned pinned = pin(home);
+    HOME_OK(home,
+            k2_lake_verify(home->lake, pinned.metadata, K2_COUNT(tables), &opts, &result, &err));
+    unpin(&pinned);
+    return result.broken;
 }
 
 /* How often the ledgers must hold a number follows from the last acknowledged one. */
@@ -354,9 +386,11 @@ static void check_number(struct test_home *home, const struct seen *seen, int s,
 
 void home_check(struct test_home *home) {
     struct seen *seen = k2_new(struct seen);
+    struct k2_err err = {0};
     int dead_min = 0;
     seen->home = home;
-    read_tables(home, seen);
+    HOME_OK(home, read_tables(home, seen, &err));
+    HOME_CHECK(home, home_verify(home) == 0);
     for (int s = 0; s < HOME_SYMBOLS; s++) {
         int last = 0;
         for (int n = 1; n < HOME_NUMBERS; n++)

@@ -70,6 +70,10 @@ bool home_trim(struct test_home *home, struct k2_err *err) K2_MUST;
 /* Fails the test unless the tables hold every acknowledged trade once, nothing twice, each gap and
  * dead letter once, and keep every rule verify knows. Open and settled. */
 void home_check(struct test_home *home);
+/* Reads all rows of all tables. */
+bool home_read(struct test_home *home, struct k2_err *err) K2_MUST;
+/* How many rules verify finds broken, over all tables. */
+int64_t home_verify(struct test_home *home);
 /* The sum of all positions of the main table: it never falls. */
 int64_t home_position(struct test_home *home);
 

@@ -143,6 +143,34 @@ static bool is_there(struct k2_lake *lake, const char *table) {
     return found;
 }
 
+/* A hint is written where a table has landed. With a catalog that does not know the table, it is
+ * the catalog that is gone or another one: beginning anew would hide what is there. */
+static bool check_new(struct k2_lake *lake, const struct k2_schema *schema, const char *table,
+                      struct k2_err *err) {
+    struct k2_err why = {0};
+    struct k2_buf path = {0}, uri = {0};
+    struct k2_pointer pointer = {.table = table};
+    int64_t bytes;
+    k2_buf_printf(&path, "%s/%s/metadata/version-hint.text", schema->table_namespace,
+                  schema->table_name);
+    k2_store_uri(lake->store, k2_buf_cstr(&path), &uri);
+    bool ok = k2_catalog_load(lake->catalog, &pointer, 1, err);
+    bool has_hint = k2_store_size(lake->store, k2_buf_cstr(&path), &bytes, &why);
+    if (ok && !has_hint && why.code != K2_NOT_FOUND) {
+        *err = why;
+        ok = false;
+    }
+    if (ok && has_hint && !pointer.location.len)
+        ok = k2_err_set(err, K2_INVALID,
+                        "the catalog does not know it, but there is %s: restore the catalog, or "
+                        "move the table's folder away to begin anew",
+                        k2_buf_cstr(&uri));
+    k2_buf_done(&pointer.location);
+    k2_buf_done(&path);
+    k2_buf_done(&uri);
+    return ok;
+}
+
 /* Writes the first metadata file and swaps it in. *ret_landed false: another was faster. */
 static bool make_table(struct k2_lake *lake, const struct k2_schema *schema, const char *partition,
                        const char *table, bool *ret_landed, struct k2_err *err) {
@@ -187,7 +215,8 @@ bool k2_lake_create(struct k2_lake *lake, const struct k2_schema *schema, const 
     if (!metadata) {
         bool landed;
         K2_TRY(k2_catalog_queue(lake->catalog, err));
-        bool ok = make_table(lake, schema, partition, table, &landed, err) &&
+        bool ok = check_new(lake, schema, table, err) &&
+                  make_table(lake, schema, partition, table, &landed, err) &&
                   k2_lake_load(lake, tables, 1, &metadata, err);
         k2_catalog_leave(lake->catalog);
         if (!ok)

@@ -182,7 +182,11 @@ static const struct k2_metadata *load_one(struct k2_lake *lake, struct k2_pointe
     if (metadata)
         k2_lake_keep(lake, metadata);
     else
-        k2_err_wrap(err, "load table %s from %s", pointer->table, k2_buf_cstr(&pointer->location));
+        k2_err_wrap(err,
+                    err->code == K2_NOT_FOUND || err->code == K2_CORRUPT
+                        ? "load table %s (restore its metadata file %s)"
+                        : "load table %s from %s",
+                    pointer->table, k2_buf_cstr(&pointer->location));
     return metadata;
 }
 
