@@ -2,7 +2,7 @@
 FUZZ_SECONDS ?= 30
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all setup release test demo asan tsan bench coverage fuzz fmt lint install clean help
+.PHONY: all setup release test nightly demo asan tsan bench coverage fuzz fmt lint install clean help
 
 all: release ## set up, build the release program, link it as build/k2
 
@@ -25,6 +25,9 @@ asan: ## all tests with the address and undefined-behaviour sanitizers
 
 tsan: ## all tests with the thread sanitizer
 	@tools/test --preset tsan
+
+nightly: setup ## the large tiers: every call failed, 1,000 kills, 10,000 seeds, long fuzzing
+	@tools/nightly
 
 bench: release ## benchmarks
 	@build/k2 bench

@@ -31,13 +31,21 @@ static bool is_clean(const struct k2_err *err, const char *dir) {
     return (is_outer || is_sqlite) && strstr(err->msg, dir);
 }
 
+/* One for all runs of the program, which are very many. */
+static const char *folder(void) {
+    static const char *made;
+    if (!made)
+        made = test_dir();
+    return made;
+}
+
 /* Returns false when the run met no fault. */
 static bool run_once(const struct fault_subject *subject, const struct kind *kind, long nth) {
     char label[128], dir[160];
     struct k2_err err = {0}, ignored = {0};
     struct disk_rule rule = kind->rule;
     snprintf(label, sizeof label, "%s: %s at call %ld", subject->name, kind->name, nth);
-    snprintf(dir, sizeof dir, "%s/disk", test_dir());
+    snprintf(dir, sizeof dir, "%s/disk", folder());
     void *self = subject->begin(dir, label);
     rule.nth = nth;
     disk_watch(dir);
@@ -57,7 +65,9 @@ static bool run_once(const struct fault_subject *subject, const struct kind *kin
 
 static long stride_of(const struct fault_subject *subject) {
     const char *wish = getenv("K2_TEST_FAULTS");
-    return (wish && strcmp(wish, "all") == 0) || subject->stride < 1 ? 1 : subject->stride;
+    if (wish && strcmp(wish, "all") == 0)
+        return 1;
+    return (subject->stride < 1 ? 1 : subject->stride) * (TEST_IS_SLOW ? 5 : 1);
 }
 
 void fault_loops(const struct fault_subject *subject) {
@@ -88,7 +98,7 @@ static bool cut_once(const struct fault_subject *subject, long nth, uint64_t see
     struct power power = {.seed = seed};
     snprintf(label, sizeof label, "%s: power cut at call %ld, seed %llu", subject->name, nth,
              (unsigned long long)seed);
-    snprintf(dir, sizeof dir, "%s/disk", test_dir());
+    snprintf(dir, sizeof dir, "%s/disk", folder());
     snprintf(power.remains, sizeof power.remains, "%s.remains", dir);
     CHECK_OK(k2_dir_make(dir, &err));
     void *self = subject->begin(dir, label);

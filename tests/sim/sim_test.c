@@ -16,12 +16,7 @@
 #include "support/home.h"
 #include "support/world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SEEDS = 40 };
-#else
-enum { SEEDS = 200 };
-#endif
-enum { ACTS = 45, DAY_S = 86400 };
+enum { ACTS = 45, DAY_S = 86400, SEEDS = TEST_IS_SLOW ? 40 : 200 };
 
 struct sim {
     struct test_home home;
@@ -261,8 +256,11 @@ static void act_any(struct sim *s) {
 static uint64_t run_seed(uint64_t seed, bool is_telling) {
     struct sim *s = k2_new(struct sim);
     struct k2_err err = {0};
+    static const char *folder;
     char dir[160];
-    snprintf(dir, sizeof dir, "%s/home", test_dir());
+    if (!folder)
+        folder = test_dir();
+    snprintf(dir, sizeof dir, "%s/home", folder);
     CHECK_OK(k2_dir_make(dir, &err));
     s->seed = seed;
     s->is_telling = is_telling;

@@ -16,6 +16,13 @@
 
 #include <cmocka.h>
 
+/* Whether this program is built with a sanitizer, and so runs several times slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { TEST_IS_SLOW = 1 };
+#else
+enum { TEST_IS_SLOW = 0 };
+#endif
+
 struct k2_test {
     const char *name;
     void (*run)(void **state);
