@@ -13,7 +13,7 @@
 #include "support/heap.h"
 #include "support/home.h"
 
-enum { RUNS = TEST_IS_SLOW ? 20 : 40 };
+enum { RUNS = TEST_IS_SLOW ? 10 : 40 };
 
 /* SQLite's allocations, counted apart. */
 static sqlite3_mem_methods plain;

@@ -139,7 +139,10 @@ static long kill_in_one_home(uint64_t seed, long wanted, long *hits) {
 
 TEST(kills_at_every_step) {
     const char *wish = getenv("K2_TEST_KILLS");
-    long wanted = wish ? strtol(wish, NULL, 10) : 50, killed = 0, hits[STEPS] = {0};
+    long wanted = wish           ? strtol(wish, NULL, 10)
+                  : TEST_IS_SLOW ? 20
+                                 : 50,
+         killed = 0, hits[STEPS] = {0};
     for (uint64_t seed = 0; killed < wanted; seed++)
         killed += kill_in_one_home(seed, wanted - killed, hits);
     print_message("%ld kills\n", killed);

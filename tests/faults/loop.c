@@ -67,7 +67,7 @@ static long stride_of(const struct fault_subject *subject) {
     const char *wish = getenv("K2_TEST_FAULTS");
     if (wish && strcmp(wish, "all") == 0)
         return 1;
-    return (subject->stride < 1 ? 1 : subject->stride) * (TEST_IS_SLOW ? 5 : 1);
+    return (subject->stride < 1 ? 1 : subject->stride) * (TEST_IS_SLOW ? 8 : 1);
 }
 
 void fault_loops(const struct fault_subject *subject) {

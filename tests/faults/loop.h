@@ -20,7 +20,7 @@ struct fault_subject {
 };
 
 /* Runs the subject under every kind of fault; each error must have a code of the outer world and
- * name a file. With K2_TEST_FAULTS=all in the environment the stride is 1, without it five times
+ * name a file. With K2_TEST_FAULTS=all in the environment the stride is 1, without it eight times
  * as long with a sanitizer. */
 void fault_loops(const struct fault_subject *subject);
 /* Cuts the power before every call of the subject that changes something, several times with other
