@@ -168,9 +168,9 @@ static void put_row(struct test_home *home, int symbol, int64_t n) {
 
 static void put(struct test_home *home, int symbol, int64_t n) {
     struct test_book *book = home->book;
-    put_row(home, symbol, n);
     book->in_batch[book->batch_rows].symbol = symbol;
     book->in_batch[book->batch_rows++].number = (int)n;
+    put_row(home, symbol, n); /* it allocates: what dies of that has it in the book */
 }
 
 /* The next number of a symbol: one in 31 is left out, every other of those comes ten later. */
