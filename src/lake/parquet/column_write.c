@@ -193,10 +193,30 @@ static void keep_statistics(struct k2_parquet_writer *w, struct k2_pq_leaf_state
     }
 }
 
+static bool is_number(const struct k2_pq_source *s) {
+    return s->leaf.kind == K2_PQ_VALUES_I32 || s->leaf.kind == K2_PQ_VALUES_I64;
+}
+
+/* The bounds of a chunk of numbers, which are needed before its first page is written, are those of
+ * its pages taken together; so those are found first, and kept. */
+static void number_bounds(struct k2_parquet_writer *w, struct k2_pq_source *s) {
+    struct k2_pq_stretch stretch = {0};
+    k2_buf_clear(&w->page_bounds);
+    for (uint32_t row = 0; row < s->leaf.rows; row += stretch.rows) {
+        stretch = next_stretch(w, s, &stretch, row);
+        struct k2_pq_bounds bounds =
+            k2_pq_leaf_bounds(&s->leaf, stretch.value, stretch.values, &w->seen);
+        k2_buf_append(&w->page_bounds, &bounds, sizeof bounds);
+        k2_pq_bounds_merge(&s->bounds, &bounds, false);
+    }
+}
+
 /* Bounds of strings come from the pages, those of everything else were needed before. */
 static void page_bounds(struct k2_parquet_writer *w, struct k2_pq_source *s,
                         const struct k2_pq_stretch *stretch, struct k2_pq_page *page) {
-    if (s->leaf.kind != K2_PQ_VALUES_TEXT && stretch->rows == s->leaf.rows)
+    if (is_number(s))
+        page->bounds = ((const struct k2_pq_bounds *)w->page_bounds.ptr)[w->page_count - 1];
+    else if (s->leaf.kind != K2_PQ_VALUES_TEXT && stretch->rows == s->leaf.rows)
         page->bounds = s->bounds;
     else if (s->leaf.kind == K2_PQ_VALUES_TEXT || w->opts.has_page_index)
         page->bounds = k2_pq_leaf_bounds(&s->leaf, stretch->value, stretch->values, &w->seen);
@@ -234,10 +254,15 @@ bool k2_pq_write_chunk(struct k2_parquet_writer *writer, struct k2_pq_leaf_state
     struct k2_parquet_writer *w = writer;
     struct k2_pq_source source = {.shape = &state->shape, .leaf = *leaf};
     bool is_text = leaf->kind == K2_PQ_VALUES_TEXT;
-    if (!is_text)
+    if (is_number(&source))
+        number_bounds(w, &source);
+    else if (!is_text)
         source.bounds = k2_pq_leaf_bounds(leaf, 0, leaf->values, &w->seen);
     K2_TRY(check_decimals(&source, err));
+    w->dictionary.expected = state->entries;
     k2_pq_choose(w, &source);
+    if (is_number(&source))
+        state->entries = source.dictionary ? source.dictionary->count : 0;
     if (is_text && source.dictionary)
         source.bounds = k2_pq_leaf_bounds(&source.leaf, 0, leaf->values, &w->seen);
     int64_t start = w->position;

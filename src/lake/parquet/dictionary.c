@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-enum { SLOTS_MIN = 4096, DIRECT_MAX = 1 << 16 };
+enum { SLOTS_MIN = 4096, SLOTS_EXPECTED_MAX = 1 << 20, DIRECT_MAX = 1 << 16 };
 #define FREE UINT32_MAX
 
 /* A plain array pays where it is not much larger than what it indexes. */
@@ -35,6 +35,13 @@ static void use_slots(struct k2_pq_dictionary *d, uint32_t count) {
     }
     d->slots_used = count;
     free_slots(d, count);
+}
+
+static uint32_t slots_for(uint32_t entries) {
+    uint32_t slots = SLOTS_MIN;
+    while (slots < SLOTS_EXPECTED_MAX && slots / 2 <= entries)
+        slots *= 2;
+    return slots;
 }
 
 void k2_pq_dictionary_clear(struct k2_pq_dictionary *dictionary) {
@@ -142,7 +149,7 @@ bool k2_pq_dictionary_i64(struct k2_pq_dictionary *dictionary, const int64_t *va
         }
         return dictionary->count <= entries_max;
     }
-    use_slots(dictionary, SLOTS_MIN);
+    use_slots(dictionary, slots_for(dictionary->expected));
     for (uint32_t i = 0; i < count; i++) {
         index[i] = find_number(dictionary, values[i]);
         if (K2_UNLIKELY(dictionary->count > entries_max))
@@ -166,7 +173,7 @@ bool k2_pq_dictionary_i32(struct k2_pq_dictionary *dictionary, const int32_t *va
         }
         return dictionary->count <= entries_max;
     }
-    use_slots(dictionary, SLOTS_MIN);
+    use_slots(dictionary, slots_for(dictionary->expected));
     for (uint32_t i = 0; i < count; i++) {
         index[i] = find_number(dictionary, values[i]);
         if (K2_UNLIKELY(dictionary->count > entries_max))

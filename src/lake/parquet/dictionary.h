@@ -21,6 +21,7 @@ struct k2_pq_dictionary {
     uint32_t slot_count, slots_used; /* slots_used: how many the current contents may occupy */
     uint32_t *direct;                /* where integers lie close together: by value */
     uint32_t direct_cap;
+    uint32_t expected; /* entries of the next integers, as the caller guesses: saves growing */
 };
 
 /* An all-zero dictionary is valid and empty. */

@@ -275,7 +275,8 @@ static bool open_footer(struct k2_parquet_file *f, struct k2_err *err) {
     ok = ok && k2_store_get_range(f->store, f->path, f->size - 8, 8, &tail, err);
     if (ok) {
         memcpy(&bytes, tail.ptr, 4);
-        if (memcmp(tail.ptr + 4, "PAR1", 4) != 0 || bytes > FOOTER_MAX || bytes > f->size - 12)
+        if (memcmp(tail.ptr + 4, "PAR1", 4) != 0 || bytes == 0 || bytes > FOOTER_MAX ||
+            bytes > f->size - 12)
             ok = k2_err_set(err, K2_CORRUPT, "%s: does not end as a Parquet file does", f->path);
     }
     ok = ok && k2_store_get_range(f->store, f->path, f->size - 8 - bytes, bytes, &f->footer, err);

@@ -15,6 +15,10 @@ void k2_pq_builder_done(struct k2_pq_builder *builder) {
         &builder->pairs,       &builder->pairs_too, &builder->key_codes, &builder->value_codes};
     for (size_t i = 0; i < K2_COUNT(bufs); i++)
         k2_buf_done(bufs[i]);
+    for (int i = 0; i < K2_COLUMNS_MAX; i++) {
+        k2_buf_done(&builder->columns[i]);
+        k2_buf_done(&builder->valids[i]);
+    }
     k2_pq_dictionary_done(&builder->blobs);
     k2_pq_dictionary_done(&builder->keys);
     k2_pq_dictionary_done(&builder->strings);
@@ -33,18 +37,15 @@ bool k2_pq_not_utf8(const struct k2_column *column, struct k2_str s, struct k2_e
                       column->name, s.len, hex, s.len > n ? "..." : "");
 }
 
-/* Values of one width into the order of the row group. */
+/* Values of one width in the order of the row group. */
 #define GATHER(name, type)                                                                         \
     static void name(const type *from, const struct k2_pq_rows *rows, type *to) {                  \
-        const uint32_t *row = rows->row, *place = rows->place, count = rows->count;                \
+        const uint32_t *row = rows->row, count = rows->count;                                      \
         if (!row)                                                                                  \
             memcpy(to, from + rows->first, count * sizeof *to);                                    \
-        else if (!place)                                                                           \
-            for (uint32_t k = 0; k < count; k++)                                                   \
-                to[k] = from[row[k]];                                                              \
         else                                                                                       \
             for (uint32_t k = 0; k < count; k++)                                                   \
-                to[place[k]] = from[row[k]];                                                       \
+                to[k] = from[row[k]];                                                              \
     }
 GATHER(gather_u64, uint64_t)
 GATHER(gather_u32, uint32_t)
@@ -183,31 +184,23 @@ static bool is_ascii(const char *bytes, size_t len) {
     return (high & 0x8080808080808080ull) == 0;
 }
 
-/* Exactly len bytes: in the order of the batch, what stands behind may be written already. */
-static inline void copy_exactly(char *to, const char *from, uint32_t len) {
-    uint64_t head, tail;
-    if (len > 16)
-        memcpy(to, from, len);
-    else if (len >= 8) {
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + len - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + len - 8, &tail, 8);
-    } else
-        for (uint32_t i = 0; i < len; i++)
-            to[i] = from[i];
-}
-
-static void copy_text(const struct k2_pq_rows *rows, const struct k2_span *spans,
-                      const uint32_t *ends, uint32_t count, char *to) {
-    const char *source = rows->batch->text.ptr;
-    /* Where nulls were left out the places no longer hold. */
-    const uint32_t *place = count == rows->count ? rows->place : NULL;
+/* The strings, right behind each other; what is written beyond a string the next one covers. */
+static void copy_text(const char *source, const struct k2_span *spans, uint32_t count, char *to) {
     for (uint32_t k = 0; k < count; k++) {
-        uint32_t i = place ? place[k] : k;
-        if (!place && k + PREFETCH < count)
+        uint32_t len = spans[k].len;
+        const char *from = source + spans[k].offset;
+        if (k + PREFETCH < count)
             __builtin_prefetch(source + spans[k + PREFETCH].offset);
-        copy_exactly(to + ends[(ptrdiff_t)i - 1], source + spans[i].offset, spans[i].len);
+        if (len > 16) {
+            memcpy(to, from, len);
+        } else if (len >= 8) {
+            memcpy(to, from, 8);
+            memcpy(to + len - 8, from + len - 8, 8);
+        } else {
+            for (uint32_t i = 0; i < len; i++)
+                to[i] = from[i];
+        }
+        to += len;
     }
 }
 
@@ -234,7 +227,7 @@ static bool build_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, i
                           "rows at a time",
                           c->name, (unsigned long long)total, rows->count);
     char *bytes = k2_pq_scratch(&b->text, (size_t)total);
-    copy_text(rows, spans, ends, count, bytes);
+    copy_text(rows->batch->text.ptr, spans, count, bytes);
     leaf->kind = K2_PQ_VALUES_TEXT;
     leaf->text = (struct k2_pq_text){bytes, ends, count};
     if (c->type == K2_BINARY || is_ascii(bytes, (size_t)total))

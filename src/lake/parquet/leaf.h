@@ -34,12 +34,10 @@ struct k2_pq_leaf {
     const struct k2_pq_dictionary *dictionary; /* of INDEX */
 };
 
-/* The rows of a row group, by where they lie in the batch: row k of the list is batch row row[k]
- * (NULL: first + k) and stands at place[k] of the row group (NULL: at k). Rows are listed in the
- * batch's order, for then memory is read forwards whatever order they are written in. */
+/* The rows of a row group: row k is batch row row[k] (NULL: first + k). */
 struct k2_pq_rows {
     const struct k2_batch *batch;
-    const uint32_t *row, *place;
+    const uint32_t *row;
     uint32_t first, count;
 };
 
@@ -51,6 +49,8 @@ struct k2_pq_cell {
 struct k2_pq_builder {
     struct k2_buf values, def, rep, index, value_index, text, spans, ends, cells, rows;
     struct k2_buf row, place, pairs, pairs_too;
+    struct k2_buf columns[K2_COLUMNS_MAX], valids[K2_COLUMNS_MAX];
+    struct k2_batch view; /* of columns and valids; its text and strings are borrowed */
     struct k2_buf key_codes, value_codes;         /* elements of all cells, as entries */
     struct k2_pq_dictionary blobs, keys, strings; /* cells by their bytes; elements */
     uint32_t *code_map;                           /* symbol code to entry + 1; all 0 between uses */
@@ -58,10 +58,11 @@ struct k2_pq_builder {
 };
 
 void k2_pq_builder_done(struct k2_pq_builder *builder);
-/* The rows order[first .. first + count) of batch; order NULL: rows first .. first + count. Valid
- * until the next call. */
-struct k2_pq_rows k2_pq_rows_of(struct k2_pq_builder *builder, const struct k2_batch *batch,
-                                const uint32_t *order, uint32_t first, uint32_t count);
+/* A copy of rows order[0 .. count) in that order, which shares batch's text and strings; valid
+ * until the next call. NULL where the rows are few or in order as they are, and a copy would not
+ * pay. */
+const struct k2_batch *k2_pq_gather(struct k2_pq_builder *builder, const struct k2_batch *batch,
+                                    const uint32_t *order, uint32_t count);
 /* Builds the leaf of a flat, list or flags column, or both leaves of a map. INVALID names the
  * column and the row of a string that is not UTF-8; LIMIT when the strings of the rows are longer
  * than 2 GiB together. */

@@ -4,12 +4,9 @@
 
 #include "lake/parquet/leaf.h"
 
-/* The batch row of the k-th of the list, and its place in the row group. */
+/* The batch row of the k-th row. */
 static inline uint32_t k2_pq_row(const struct k2_pq_rows *rows, uint32_t k) {
     return rows->row ? rows->row[k] : rows->first + k;
-}
-static inline uint32_t k2_pq_place(const struct k2_pq_rows *rows, uint32_t k) {
-    return rows->place ? rows->place[k] : k;
 }
 /* As k2_pq_leaf_build, for lists, maps and flags. */
 bool k2_pq_leaf_nested(struct k2_pq_builder *builder, const struct k2_pq_rows *rows, int column,

@@ -43,6 +43,18 @@ static bool add_cell(struct k2_pq_builder *b, const struct k2_column *c, struct 
     return true;
 }
 
+static bool is_same(const char *a, const char *b, uint32_t len) {
+    uint64_t x, y;
+    if (len < 8)
+        return memcmp(a, b, len) == 0;
+    for (uint32_t i = 0;; i = K2_MIN(i + 8, len - 8)) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        if (x != y || i == len - 8)
+            return x == y;
+    }
+}
+
 /* The cell of every row of a list or map column, in the order of the row group. */
 static bool cells_of_spans(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
                            uint32_t *cell_of_row, struct k2_err *err) {
@@ -59,13 +71,12 @@ static bool cells_of_spans(struct k2_pq_builder *b, const struct k2_pq_rows *row
         if (k + PREFETCH < count)
             __builtin_prefetch(text + spans[k2_pq_row(rows, k + PREFETCH)].offset);
         if (valid && !valid[row]) {
-            cell_of_row[k2_pq_place(rows, k)] = NO_CELL;
+            cell_of_row[k] = NO_CELL;
             continue;
         }
         struct k2_span span = spans[row];
-        if (span.len != last.len ||
-            (span.offset != last.offset && span.len &&
-             memcmp(text + span.offset, text + last.offset, span.len) != 0)) {
+        if (span.len != last.len || (span.offset != last.offset && span.len &&
+                                     !is_same(text + span.offset, text + last.offset, span.len))) {
             struct k2_str bytes = k2_batch_get(rows->batch, span);
             uint32_t known = b->blobs.count;
             last_cell = k2_pq_dictionary_str(&b->blobs, bytes);
@@ -73,7 +84,7 @@ static bool cells_of_spans(struct k2_pq_builder *b, const struct k2_pq_rows *row
                 K2_TRY(add_cell(b, c, bytes, err));
         }
         last = span;
-        cell_of_row[k2_pq_place(rows, k)] = last_cell;
+        cell_of_row[k] = last_cell;
     }
     return true;
 }
@@ -83,14 +94,19 @@ static void cells_of_flags(struct k2_pq_builder *b, const struct k2_pq_rows *row
                            uint32_t *cell_of_row) {
     const struct k2_column *c = &rows->batch->schema->columns[column];
     const struct k2_vector *v = &rows->batch->col[column];
-    int32_t *masks = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *masks);
     int32_t low = INT32_MAX, high = INT32_MIN;
+    const int32_t *masks = v->i32 + rows->first;
+    if (rows->row || v->valid) {
+        int32_t *own = k2_pq_scratch(&b->values, (size_t)rows->count * sizeof *own);
+        for (uint32_t k = 0; k < rows->count; k++) {
+            uint32_t row = k2_pq_row(rows, k);
+            own[k] = !v->valid || v->valid[row] ? v->i32[row] : 0;
+        }
+        masks = own;
+    }
     for (uint32_t k = 0; k < rows->count; k++) {
-        uint32_t row = k2_pq_row(rows, k);
-        int32_t mask = !v->valid || v->valid[row] ? v->i32[row] : 0;
-        masks[k2_pq_place(rows, k)] = mask;
-        low = K2_MIN(low, mask);
-        high = K2_MAX(high, mask);
+        low = K2_MIN(low, masks[k]);
+        high = K2_MAX(high, masks[k]);
     }
     bool ok =
         k2_pq_dictionary_i32(&b->blobs, masks, rows->count, low, high, UINT32_MAX, cell_of_row);
@@ -106,7 +122,7 @@ static void cells_of_flags(struct k2_pq_builder *b, const struct k2_pq_rows *row
     }
     for (uint32_t k = 0; v->valid && k < rows->count; k++)
         if (!v->valid[k2_pq_row(rows, k)])
-            cell_of_row[k2_pq_place(rows, k)] = NO_CELL;
+            cell_of_row[k] = NO_CELL;
 }
 
 /* Copies a unit of bytes times over, doubling what is there already. */
@@ -115,6 +131,21 @@ static void repeat(void *to, const void *unit, size_t bytes, size_t times) {
     memcpy(to, unit, bytes);
     for (size_t done = bytes; done < total; done *= 2)
         memcpy((char *)to + done, to, K2_MIN(done, total - done));
+}
+
+/* Where the run of equal cells that begins at a row ends. */
+static uint32_t run_end(const uint32_t *cells, uint32_t row, uint32_t rows) {
+    uint32_t end = row + 1;
+    for (; end + 8 <= rows; end += 8) {
+        uint32_t differ = 0;
+        for (uint32_t i = 0; i < 8; i++)
+            differ |= cells[end + i] ^ cells[row];
+        if (differ)
+            break;
+    }
+    while (end < rows && cells[end] == cells[row])
+        end++;
+    return end;
 }
 
 struct layout {
@@ -146,9 +177,7 @@ static void lay_out(const struct k2_pq_builder *b, const uint32_t *cell_of_row, 
                     uint8_t max_def, struct layout *to) {
     const struct k2_pq_cell *cells = (const struct k2_pq_cell *)b->cells.ptr;
     for (uint32_t i = 0; i < rows;) {
-        uint32_t cell = cell_of_row[i], end = i + 1;
-        while (end < rows && cell_of_row[end] == cell)
-            end++;
+        uint32_t cell = cell_of_row[i], end = run_end(cell_of_row, i, rows);
         if (cell == NO_CELL || cells[cell].count == 0) {
             memset(to->def + to->levels, cell == NO_CELL ? 0 : max_def - 1, end - i);
             memset(to->rep + to->levels, 0, end - i);
@@ -164,9 +193,10 @@ static uint64_t count_levels(const struct k2_pq_builder *b, const uint32_t *cell
                              uint32_t rows) {
     const struct k2_pq_cell *cells = (const struct k2_pq_cell *)b->cells.ptr;
     uint64_t levels = 0;
-    for (uint32_t i = 0; i < rows; i++) {
+    for (uint32_t i = 0, end; i < rows; i = end) {
         uint32_t count = cell_of_row[i] == NO_CELL ? 0 : cells[cell_of_row[i]].count;
-        levels += count ? count : 1;
+        end = run_end(cell_of_row, i, rows);
+        levels += (uint64_t)(end - i) * (count ? count : 1);
     }
     return levels;
 }

@@ -75,8 +75,10 @@ static bool read_column(struct k2_parquet_file *f, const struct range *range, in
     return !is_last || (check_end(s, err) && (!values || check_end(values, err)));
 }
 
-static bool check_room(const struct k2_parquet_file *f, const struct k2_batch *batch, int64_t rows,
-                       struct k2_err *err) {
+/* Room for rows, and a text to point into, be it for empty strings only. */
+static bool make_room(const struct k2_parquet_file *f, struct k2_batch *batch, int64_t rows,
+                      struct k2_err *err) {
+    k2_buf_reserve(&batch->text, K2_PQ_SLACK);
     if (rows <= batch->rows_max - batch->rows)
         return true;
     return k2_err_set(err, K2_LIMIT, "%s: %lld rows do not fit a batch that has room for %u",
@@ -89,7 +91,7 @@ bool k2_parquet_read_rows(struct k2_parquet_file *file, int row_group, uint32_t 
     K2_ASSERT(batch->schema == file->schema && row_group < file->group_count);
     K2_ASSERT((int64_t)first + count <= file->groups[row_group].rows);
     struct range range = {row_group, first, count};
-    K2_TRY(check_room(file, batch, count, err));
+    K2_TRY(make_room(file, batch, count, err));
     if (count == 0)
         return true;
     for (int leaf = 0; leaf < file->leaf_count; leaf++) {
@@ -154,7 +156,7 @@ bool k2_parquet_cursor_next(struct k2_parquet_cursor *cursor, uint32_t rows_max,
     struct k2_parquet_cursor *c = cursor;
     uint32_t rows = K2_MIN(rows_max, c->left);
     K2_ASSERT(batch->schema == c->file->schema);
-    K2_TRY(check_room(c->file, batch, rows, err));
+    K2_TRY(make_room(c->file, batch, rows, err));
     for (int leaf = 0; leaf < c->file->leaf_count && rows; leaf++) {
         const struct k2_pq_shape *shape = &c->file->shapes[leaf];
         struct k2_pq_stream *s = c->streams[leaf];

@@ -2,7 +2,10 @@
 #include "base/alloc.h"
 #include "lake/parquet/writer_impl.h"
 
-enum { GROUPS_MAX = INT16_MAX };
+enum {
+    GROUPS_MAX = INT16_MAX,
+    GATHER_ROWS = 1 << 19, /* that are put in order at once, if not one row group has more */
+};
 
 struct k2_parquet_opts k2_parquet_defaults(void) {
     return (struct k2_parquet_opts){
@@ -51,7 +54,7 @@ void k2_parquet_writer_free(struct k2_parquet_writer *writer) {
     struct k2_buf *bufs[] = {&writer->blooms, &writer->column_indexes, &writer->offset_indexes,
                              &writer->index,  &writer->body,           &writer->stored,
                              &writer->header, &writer->lengths,        &writer->seen,
-                             &writer->sample, &writer->bound};
+                             &writer->sample, &writer->bound,          &writer->page_bounds};
     for (size_t i = 0; i < K2_COUNT(bufs); i++)
         k2_buf_done(bufs[i]);
     for (int i = 0; i < writer->leaf_count; i++) {
@@ -104,14 +107,20 @@ static bool write_group(struct k2_parquet_writer *w, const struct k2_pq_rows *ro
 bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *batch,
                       const uint32_t *order, uint32_t count, struct k2_err *err) {
     K2_ASSERT(batch->schema == writer->schema);
-    uint32_t max = writer->opts.row_group_rows;
-    for (uint32_t first = 0; first < count;) {
-        struct k2_pq_rows rows =
-            k2_pq_rows_of(&writer->builder, batch, order, first, K2_MIN(max, count - first));
-        if (!write_group(writer, &rows, err))
-            return k2_err_wrap(err, "write rows %u to %u of %s", first, first + rows.count - 1,
-                               batch->schema->name);
-        first += rows.count;
+    uint32_t max = writer->opts.row_group_rows, stretch = K2_MAX(max, GATHER_ROWS / max * max);
+    for (uint32_t start = 0; start < count; start += K2_MIN(stretch, count - start)) {
+        uint32_t end = start + K2_MIN(stretch, count - start);
+        const struct k2_batch *gathered =
+            order ? k2_pq_gather(&writer->builder, batch, order + start, end - start) : NULL;
+        for (uint32_t first = start; first < end;) {
+            struct k2_pq_rows rows = {gathered ? gathered : batch,
+                                      order && !gathered ? order + first : NULL,
+                                      gathered ? first - start : first, K2_MIN(max, end - first)};
+            if (!write_group(writer, &rows, err))
+                return k2_err_wrap(err, "write rows %u to %u of %s", first, first + rows.count - 1,
+                                   batch->schema->name);
+            first += rows.count;
+        }
     }
     return true;
 }

@@ -48,7 +48,8 @@ struct k2_pq_leaf_state {
     int64_t bytes, levels, nulls;
     struct k2_pq_bounds bounds; /* its strings lie in least and greatest */
     struct k2_buf least, greatest;
-    int zstd_pause; /* pages to leave uncompressed, because the last tried did not shrink */
+    uint32_t entries; /* of the last chunk's dictionary of numbers */
+    int zstd_pause;   /* pages to leave uncompressed, because the last tried did not shrink */
 };
 
 struct k2_parquet_writer {
@@ -66,7 +67,7 @@ struct k2_parquet_writer {
     ZSTD_CCtx *zstd, *zstd_long; /* made when first needed */
     struct k2_pq_builder builder;
     struct k2_pq_dictionary dictionary; /* of the chunk at hand, where the leaf has none */
-    struct k2_buf index, body, stored, header, lengths, seen, sample, bound;
+    struct k2_buf index, body, stored, header, lengths, seen, sample, bound, page_bounds;
     struct k2_pq_page *pages; /* of the chunk at hand */
     int page_count, page_cap;
 };
