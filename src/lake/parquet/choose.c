@@ -208,7 +208,7 @@ void k2_pq_choose(struct k2_parquet_writer *writer, struct k2_pq_source *source)
         if (source->shape->type == K2_DECIMAL)
             choose_decimal(writer, source);
         else
-            source->plan = delta_plan(false, false);
+            source->plan = delta_plan(false, true);
         break;
     case K2_PQ_VALUES_TEXT: choose_text(writer, source); break;
     case K2_PQ_VALUES_INDEX: choose_index(writer, source); break;

@@ -16,6 +16,10 @@ enum {
     ZSTD_BODY_MIN = 64, /* smaller bodies are stored as they are */
     ZSTD_PAUSE = 7,     /* pages left alone after one that did not shrink */
     LONG_MATCH = 7,
+    /* Bits of the compressor's hash tables where speed was asked for: what it would find with larger
+     * ones is worth less than the cache they take. */
+    HASH_LOG = 12,
+    HASH_LOG_LONG_MATCH = 10,
 };
 
 bool k2_pq_emit(struct k2_parquet_writer *writer, struct k2_str bytes, struct k2_err *err) {
@@ -79,12 +83,16 @@ static void put_levels(const uint8_t *levels, const struct k2_pq_stretch *at, in
 
 /* Contexts keep their tables from page to page. */
 static ZSTD_CCtx *compressor(struct k2_parquet_writer *w, bool is_long_match) {
-    is_long_match = is_long_match && w->opts.zstd_level <= 1;
+    bool is_fast = w->opts.zstd_level <= 1;
+    is_long_match = is_long_match && is_fast;
     ZSTD_CCtx **place = is_long_match ? &w->zstd_long : &w->zstd;
     if (!*place) {
         *place = ZSTD_createCCtx();
         K2_ASSERT(*place);
         ZSTD_CCtx_setParameter(*place, ZSTD_c_compressionLevel, w->opts.zstd_level);
+        if (is_fast)
+            ZSTD_CCtx_setParameter(*place, ZSTD_c_hashLog,
+                                   is_long_match ? HASH_LOG_LONG_MATCH : HASH_LOG);
         if (is_long_match)
             ZSTD_CCtx_setParameter(*place, ZSTD_c_minMatch, LONG_MATCH);
     }
