@@ -16,8 +16,8 @@ enum {
     ZSTD_BODY_MIN = 64, /* smaller bodies are stored as they are */
     ZSTD_PAUSE = 7,     /* pages left alone after one that did not shrink */
     LONG_MATCH = 7,
-    /* Bits of the compressor's hash tables where speed was asked for: what it would find with larger
-     * ones is worth less than the cache they take. */
+    /* Bits of the compressor's hash tables where speed was asked for: what it would find with
+     * larger ones is worth less than the cache they take. */
     HASH_LOG = 12,
     HASH_LOG_LONG_MATCH = 10,
 };

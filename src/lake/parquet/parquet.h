@@ -53,7 +53,8 @@ struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink,
                                                 const struct k2_parquet_opts *opts,
                                                 struct k2_err *err) K2_MUST;
 /* Adds rows order[0..count) of batch (order NULL: rows 0..count) as one or more row groups. Errors:
- * those of the sink; INVALID for a string that is not UTF-8 or a decimal beyond 18 digits. */
+ * those of the sink; INVALID for a string that is not UTF-8 or a decimal beyond 18 digits. Rows
+ * that are not in the order of the batch are copied, half a million at a time. */
 bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *batch,
                       const uint32_t *order, uint32_t count, struct k2_err *err) K2_MUST;
 /* Writes indexes and footer; fills *ret_stats (k2_file_stats_done frees it). */
@@ -105,9 +106,15 @@ bool k2_parquet_cursor_next(struct k2_parquet_cursor *cursor, uint32_t rows_max,
 /* Rows that are still to come. */
 uint32_t k2_parquet_cursor_left(const struct k2_parquet_cursor *cursor);
 void k2_parquet_cursor_free(struct k2_parquet_cursor *cursor);
-/* Checks a whole file: magic, footer, page headers and CRCs, levels, counts against num_rows, every
- * value's statistics against the data, indexes. Each broken rule is reported; returns false only
- * when the file cannot be looked at. */
+
+/* Checks a whole file. The footer: magic, schema (names, types, field ids as the table has them),
+ * sums, and that every byte belongs to one part. Every page: header, checksum, levels, counts. The
+ * two indexes, the statistics, Bloom filters and the promised order against the values; bounds must
+ * be those of the values, exact or cut, not merely true. Columns that the file lacks, or has beyond
+ * the schema, are fine. Each broken rule is reported, with row group, column and page; returns
+ * false only for what is not the file's fault. Needs memory for some thousand rows and one column's
+ * pages.
+ */
 typedef void k2_finding_fn(void *self, const char *finding);
 bool k2_parquet_verify(struct k2_store *store, const char *path, const struct k2_schema *schema,
                        const struct k2_field_ids *ids, k2_finding_fn *finding, void *self,
