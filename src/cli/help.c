@@ -31,7 +31,8 @@ static const struct k2_option worker_options[] = {
     {"until-idle", NULL, "end when everything in the log at the start is committed"},
     {0}};
 static const struct k2_option query_options[] = {
-    {"as-of", "SNAPSHOT|TIME", "as the tables stood: snapshot id, tag, or time (ISO 8601)"},
+    {"as-of", "SNAPSHOT|TIME",
+     "as the tables stood: snapshot id, tag, time (ISO 8601) or TOPIC/PARTITION@OFFSET"},
     {"format", "F", "table, csv, json, ndjson, parquet or arrow (default table)"},
     {"out", "FILE", "write there instead of to standard output"},
     {"history-only", NULL, "what is committed only (today every query is that)"},
@@ -45,7 +46,7 @@ static const struct k2_option replay_options[] = {
     {"from", "T", "from this time on (ISO 8601)"},
     {"to", "T", "before this time"},
     {"to", "URL", "send the rows to tcp://HOST:PORT (both --to may be given)"},
-    {"as-of", "S", "snapshot id, tag or time to pin"},
+    {"as-of", "S", "what to pin: snapshot id, tag, time or TOPIC/PARTITION@OFFSET"},
     {"speed", "N", "N times as fast as the rows' own times, or max (default)"},
     {"follow", NULL, "go on with what is committed, until interrupted"},
     {"format", "F", "ndjson (default), json, csv, avro, arrow, or none: the digest alone"},

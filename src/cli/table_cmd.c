@@ -204,7 +204,13 @@ static bool show_text(const struct k2_metadata *m, const struct totals *totals,
                       schema->fields[i].is_required ? "" : " (null)");
     k2_out_printf("\nlog positions\n");
     k2_buf_done(&spec);
-    return k2_position_each(m, print_offset, NULL, err);
+    K2_TRY(k2_position_each(m, print_offset, NULL, err));
+    k2_out_printf("\nlogs\n");
+    for (int i = 0; i < m->property_count; i++)
+        if (k2_str_starts(m->properties[i].key, "k2.log."))
+            k2_out_printf("  %s  %.*s\n", m->properties[i].key.ptr + strlen("k2.log."),
+                          K2_FMT(m->properties[i].value));
+    return true;
 }
 
 int k2_cmd_table_show(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {

@@ -7,70 +7,6 @@
 #include "base/alloc.h"
 #include "base/date.h"
 
-/* ---- as of ---- */
-
-static bool is_digits(struct k2_str s) {
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-    return s.len > 0;
-}
-
-/* The snapshot a table itself knows under this id or tag; NULL: none. */
-static const struct k2_snapshot *named_snapshot(const struct k2_metadata *metadata,
-                                                struct k2_str as_of) {
-    int64_t id;
-    if (is_digits(as_of))
-        return k2_str_to_i64(as_of, &id) ? k2_metadata_snapshot(metadata, id) : NULL;
-    const struct k2_ref *ref = k2_metadata_find_ref(metadata, as_of);
-    return ref ? k2_metadata_snapshot(metadata, ref->snapshot_id) : NULL;
-}
-
-/* What --as-of means for all tables of a query: a moment, and for tables that know the name itself,
- * their own snapshot. */
-struct moment {
-    struct k2_str name; /* ptr NULL: a moment only */
-    int64_t ms;         /* INT64_MAX: now */
-};
-
-static bool find_moment(const struct k2_plan *plan, const char *as_of, struct moment *ret_moment,
-                        struct k2_err *err) {
-    *ret_moment = (struct moment){{NULL, 0}, INT64_MAX};
-    if (!as_of)
-        return true;
-    struct k2_str text = k2_str_of(as_of);
-    for (int kind = 0; kind < K2_KIND_COUNT; kind++) {
-        const struct k2_snapshot *s =
-            plan->metadata[kind] ? named_snapshot(plan->metadata[kind], text) : NULL;
-        if (!s)
-            continue;
-        *ret_moment = (struct moment){text, s->timestamp_ms};
-        return true;
-    }
-    if (is_digits(text))
-        return k2_err_set(err, K2_NOT_FOUND,
-                          "--as-of %s: no table of the query has this snapshot (see k2 table "
-                          "snapshots)",
-                          as_of);
-    int64_t ns;
-    if (!k2_iso_to_ns(text, &ns, err)) {
-        err->code = K2_USAGE;
-        return k2_err_wrap(err, "--as-of \"%s\" is no snapshot id and no tag", as_of);
-    }
-    ret_moment->ms = ns >= 0 ? ns / 1000000 : (ns - 999999) / 1000000;
-    return true;
-}
-
-static const struct k2_snapshot *snapshot_of(const struct k2_metadata *metadata,
-                                             const struct moment *moment) {
-    const struct k2_snapshot *s = moment->name.ptr ? named_snapshot(metadata, moment->name) : NULL;
-    if (s)
-        return s;
-    if (moment->ms == INT64_MAX)
-        return k2_metadata_snapshot(metadata, metadata->current_snapshot_id);
-    return k2_metadata_snapshot_at(metadata, moment->ms);
-}
-
 /* ---- columns ---- */
 
 /* A column K2 made may have been widened by others; a wider type reads the old files as well. */
@@ -182,7 +118,7 @@ static bool add_paths(struct k2_lake *lake, struct k2_source *source, const stru
 }
 
 static bool plan_kind(struct k2_lake *lake, const struct k2_gated *gated, struct k2_plan *plan,
-                      enum k2_kind kind, const struct moment *moment, struct k2_err *err) {
+                      enum k2_kind kind, const struct k2_as_of *moment, struct k2_err *err) {
     struct k2_sources *sources = &plan->sources;
     struct k2_source *source = &sources->kinds[kind];
     const struct k2_schema *schema = k2_schema_of(kind);
@@ -191,7 +127,7 @@ static bool plan_kind(struct k2_lake *lake, const struct k2_gated *gated, struct
     if (metadata)
         K2_TRY(k2_metadata_field_ids(metadata, schema, ids, err));
     k2_source_columns(source, schema, metadata ? ids : NULL, &sources->arena);
-    const struct k2_snapshot *snapshot = metadata ? snapshot_of(metadata, moment) : NULL;
+    const struct k2_snapshot *snapshot = metadata ? k2_as_of_snapshot(metadata, moment) : NULL;
     if (metadata)
         adapt_columns(source, schema, metadata, &sources->arena);
     if (!snapshot)
@@ -244,7 +180,7 @@ static bool pin(struct k2_lake *lake, struct k2_plan *plan, struct k2_err *err) 
     return true;
 }
 
-static void plan_commits(struct k2_plan *plan, const struct moment *moment) {
+static void plan_commits(struct k2_plan *plan, const struct k2_as_of *moment) {
     for (int kind = 0; kind < K2_KIND_COUNT; kind++)
         if (plan->metadata[kind])
             plan->sources.commits[plan->sources.commit_count++] =
@@ -254,12 +190,12 @@ static void plan_commits(struct k2_plan *plan, const struct moment *moment) {
 bool k2_plan_make(struct k2_lake *lake, const char *as_of, const struct k2_gated *gated,
                   struct k2_plan *ret_plan, struct k2_err *err) {
     *ret_plan = (struct k2_plan){0};
-    struct moment moment;
+    struct k2_as_of moment;
     note_uses(gated, ret_plan);
     K2_TRY(pin(lake, ret_plan, err));
     if (!ret_plan->tables)
         return true;
-    K2_TRY(find_moment(ret_plan, as_of, &moment, err));
+    K2_TRY(k2_as_of_find(ret_plan->metadata, K2_KIND_COUNT, as_of, &moment, err));
     for (int kind = 0; kind < K2_KIND_COUNT; kind++)
         if (ret_plan->sources.kinds[kind].is_used)
             K2_TRY(plan_kind(lake, gated, ret_plan, kind, &moment, err));

@@ -31,7 +31,7 @@ bool k2_format_parse(struct k2_str name, enum k2_format *ret_format);
 
 struct k2_query_opts {
     struct k2_lake *lake; /* borrowed */
-    const char *as_of;    /* NULL: now; else snapshot id, tag or time */
+    const char *as_of;    /* as k2_as_of_find takes it; NULL: now */
     struct k2_query_limits limits;
     const char *spill; /* folder DuckDB may spill to; NULL: none */
 };

@@ -12,43 +12,6 @@
 /* Rows that are handed on at once. */
 enum { STRETCH = 2048 };
 
-/* ---- as of ---- */
-
-static bool is_digits(struct k2_str s) {
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-    return s.len > 0;
-}
-
-bool k2_as_of_resolve(const struct k2_metadata *metadata, const char *as_of, int64_t *ret_snapshot,
-                      struct k2_err *err) {
-    *ret_snapshot = metadata->current_snapshot_id;
-    if (!as_of)
-        return true;
-    struct k2_str text = k2_str_of(as_of);
-    int64_t id, ns;
-    if (is_digits(text)) {
-        if (!k2_str_to_i64(text, &id) || !k2_metadata_snapshot(metadata, id))
-            return k2_err_set(err, K2_NOT_FOUND, "%.*s has no snapshot %s (see k2 table snapshots)",
-                              K2_FMT(metadata->identifier), as_of);
-        *ret_snapshot = id;
-        return true;
-    }
-    const struct k2_ref *ref = k2_metadata_find_ref(metadata, text);
-    if (ref) {
-        *ret_snapshot = ref->snapshot_id;
-        return true;
-    }
-    if (!k2_iso_to_ns(text, &ns, err)) {
-        err->code = K2_USAGE;
-        return k2_err_wrap(err, "--as-of \"%s\" is no snapshot id and no tag", as_of);
-    }
-    const struct k2_snapshot *snapshot = k2_metadata_snapshot_at(metadata, ns / 1000000);
-    *ret_snapshot = snapshot ? snapshot->snapshot_id : 0;
-    return true;
-}
-
 /* ---- which files ---- */
 
 const struct k2_replay_columns *k2_replay_columns_of(enum k2_kind kind) {
@@ -259,11 +222,23 @@ bool k2_replay_pin(struct k2_replay *r, struct k2_err *err) {
     return k2_lake_load(r->opts->lake, names, K2_COUNT(names), r->tables, err);
 }
 
+/* *ret_snapshot 0: the table had none at that moment. */
+static bool resolve(const struct k2_replay *r, int64_t *ret_snapshot, struct k2_err *err) {
+    struct k2_as_of as_of;
+    *ret_snapshot = 0;
+    if (!r->tables[0])
+        return true;
+    K2_TRY(k2_as_of_find(r->tables, 1, r->opts->as_of, &as_of, err));
+    const struct k2_snapshot *snapshot = k2_as_of_snapshot(r->tables[0], &as_of);
+    *ret_snapshot = snapshot ? snapshot->snapshot_id : 0;
+    return true;
+}
+
 static bool run(struct k2_replay *r, struct k2_replay_result *result, struct k2_err *err) {
     const struct k2_replay_opts *o = r->opts;
     int64_t snapshot = 0;
     K2_TRY(k2_replay_pin(r, err));
-    K2_TRY(!r->tables[0] || k2_as_of_resolve(r->tables[0], o->as_of, &snapshot, err));
+    K2_TRY(resolve(r, &snapshot, err));
     K2_TRY(!snapshot || k2_replay_snapshot(r, snapshot, false, err));
     K2_TRY(!o->follows || r->is_stopped || k2_replay_follow(r, err));
     if (r->snapshot_id)

@@ -18,7 +18,7 @@
 struct k2_replay_opts {
     struct k2_lake *lake;
     const struct k2_schema *schema; /* K2_TRADE or K2_QUOTE */
-    const char *as_of;              /* snapshot id, tag or time; NULL: now */
+    const char *as_of;              /* as k2_as_of_find takes it; NULL: now */
     const struct k2_str *symbols;   /* none: all */
     int symbol_count;
     struct k2_str exchange; /* empty: all */
@@ -50,10 +50,5 @@ typedef bool k2_replay_fn(void *self, const struct k2_batch *batch, const uint32
  * those of the lake and of each. */
 bool k2_replay_run(const struct k2_replay_opts *opts, k2_replay_fn *each, void *self,
                    struct k2_replay_result *ret_result, struct k2_err *err) K2_MUST;
-
-/* The snapshot an --as-of text means for a table: digits an id, else a tag, else a time (ISO 8601).
- * *ret_snapshot 0 when the table had none yet at that time. NOT_FOUND, USAGE. */
-bool k2_as_of_resolve(const struct k2_metadata *metadata, const char *as_of, int64_t *ret_snapshot,
-                      struct k2_err *err) K2_MUST;
 
 #endif

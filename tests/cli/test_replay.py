@@ -351,3 +351,20 @@ def test_follow_notices_a_reader_that_left(home, tmp_path):
     process.stdout = None
     _, done = finish(process, 0)
     assert end_of(done)["rows"] == 3
+
+
+def test_as_of_a_place_in_the_log(home):
+    header = b"symbol,exchange,timestamp,price,quantity,source_sequence\n"
+    for n in (1, 2):
+        home.run("ingest", "csv", "-", "--layout", "k2-trades",
+                 stdin=header + b"AAA,SIMX,2024-01-02T03:04:05Z,1.5,10,%d\n" % n)
+    topic = home.text("log", "list").splitlines()[1].split()[0]
+    partition = home.one("select any_value(log_partition) from trades")
+    for offset in (0, 1):
+        place = f"{topic}/{partition}@{offset}"
+        assert home.one("select count(*) from trades", "--as-of", place) == offset + 1
+        assert end_of(home.run("replay", "trades", "--as-of", place))["rows"] == offset + 1
+    done = home.run("query", "select 1 from trades", "--as-of", f"{topic}/{partition}@2", code=1)
+    assert b"no commit that is kept took this offset" in done.stderr
+    done = home.run("query", "select 1 from quotes", "--as-of", f"{topic}/0@0", code=1)
+    assert b"reads this log partition" in done.stderr

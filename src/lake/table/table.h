@@ -158,6 +158,24 @@ typedef bool k2_position_fn(void *self, struct k2_str topic, int log_partition,
 bool k2_position_each(const struct k2_metadata *metadata, k2_position_fn *each, void *self,
                       struct k2_err *err) K2_MUST;
 
+/* ---- as of ---- */
+/* A moment in the life of several tables, and where one of them knows it by itself, its snapshot.
+ */
+struct k2_as_of {
+    struct k2_str name; /* an id or tag, which other tables may know too; ptr NULL: none */
+    int64_t ms;         /* INT64_MAX: now */
+    const struct k2_metadata *table; /* whose snapshot_id this is; NULL: none */
+    int64_t snapshot_id;
+};
+/* text: digits are a snapshot id; then a tag; then TOPIC/PARTITION@OFFSET, the commit that took
+ * that record of the log (contracts 6.1); then a time (ISO 8601, zone or UTC). NULL: now. tables
+ * may hold NULLs; text and tables are borrowed by *ret_as_of. Errors: NOT_FOUND, USAGE. */
+bool k2_as_of_find(const struct k2_metadata *const *tables, int count, const char *text,
+                   struct k2_as_of *ret_as_of, struct k2_err *err) K2_MUST;
+/* The snapshot of one of the tables at that moment; NULL: it had none yet. */
+const struct k2_snapshot *k2_as_of_snapshot(const struct k2_metadata *metadata,
+                                            const struct k2_as_of *as_of);
+
 /* ---- commits ---- */
 struct k2_move {
     const char *topic;
