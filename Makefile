@@ -2,7 +2,7 @@
 FUZZ_SECONDS ?= 30
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all setup release test nightly demo asan tsan bench coverage fuzz fmt lint install clean help
+.PHONY: all setup release test nightly demo asan tsan bench coverage fuzz docs fmt lint install clean help
 
 all: release ## set up, build the release program, link it as build/k2
 
@@ -49,6 +49,12 @@ fuzz: setup ## every fuzz target for FUZZ_SECONDS (30)
 	  echo "$$name"; $$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -verbosity=0 \
 	    -print_final_stats=1 build/fuzz/corpus/$$name $$seeds 2>&1 | tail -n 8; \
 	  [ $${PIPESTATUS[0]} = 0 ]; done
+
+docs: release ## the pages that the program itself writes
+	@{ echo '<!-- Made by "make docs" from the program; edit src/market/schema.c instead. -->'; \
+	  build/k2 help columns; } >docs/data-dictionary.md
+	@{ echo '<!-- Made by "make docs" from the program; edit src/base/config_rows.c instead. -->'; \
+	  build/k2 config --doc; } >docs/settings.md
 
 fmt: ## format all C files
 	@find src tests bench \( -name '*.c' -o -name '*.h' \) -print0 | xargs -0 clang-format-14 -i

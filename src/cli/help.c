@@ -135,7 +135,8 @@ static void help_all(void) {
     k2_out_printf("usage: k2 [--home DIR] [--config FILE] [-o key=value]... COMMAND ...\n\n");
     for (const struct k2_command *c = k2_commands; c->words; c++)
         k2_out_printf("  %-18s %s\n", c->words, c->summary);
-    k2_out_printf("\nk2 help COMMAND tells more. Home: --home, else K2_HOME, else ./k2-data.\n"
+    k2_out_printf("\nk2 help COMMAND tells more, k2 help columns what the tables hold. Home: "
+                  "--home, else K2_HOME, else ./k2-data.\n"
                   "Exit codes: 0 done, 1 failed, 2 usage, 3 bad input set aside, 4 server "
                   "unreachable, 5 refused.\n");
 }
@@ -150,9 +151,24 @@ static void help_one(const struct k2_command *c) {
     }
 }
 
+/* The data dictionary, as docs/data-dictionary.md holds it. */
+static void help_columns(void) {
+    struct k2_buf text = {0};
+    k2_schema_doc(&text);
+    k2_out_printf("# Data dictionary\n\nThe stored columns of each table, in the order of their "
+                  "field ids. SQL shows these and a few\nderived ones: `describe trades` lists "
+                  "them.\n\n");
+    k2_out(k2_buf_view(&text));
+    k2_buf_done(&text);
+}
+
 int k2_help(const char *const *words, int count, struct k2_err *err) {
     if (!count) {
         help_all();
+        return K2_EXIT_DONE;
+    }
+    if (count == 1 && strcmp(words[0], "columns") == 0) {
+        help_columns();
         return K2_EXIT_DONE;
     }
     struct k2_buf typed = {0};

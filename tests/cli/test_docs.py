@@ -85,3 +85,10 @@ def test_help_knows_every_command(home):
         if line.startswith("  "):
             name = line[2:20].strip()
             assert "usage: k2 " + name.split()[0] in home.text("help", *name.split())
+
+
+@pytest.mark.parametrize("page, words", [("data-dictionary", ["help", "columns"]),
+                                         ("settings", ["config", "--doc"])])
+def test_pages_the_program_writes_are_up_to_date(home, page, words):
+    first, rest = (ROOT / "docs" / f"{page}.md").read_text().split("\n", 1)
+    assert "make docs" in first and rest == home.text(*words)
