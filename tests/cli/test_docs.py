@@ -92,3 +92,20 @@ def test_help_knows_every_command(home):
 def test_pages_the_program_writes_are_up_to_date(home, page, words):
     first, rest = (ROOT / "docs" / f"{page}.md").read_text().split("\n", 1)
     assert "make docs" in first and rest == home.text(*words)
+
+
+def test_every_guarantee_names_tests_that_there_are():
+    sources = [p.read_text() for folder in ("src", "tests") for p in (ROOT / folder).rglob("*_test.c")]
+    unit = {name for text in sources for name in re.findall(r"^TEST\((\w+)\)", text, re.M)}
+    rows = [x for x in (ROOT / "docs" / "guarantees.md").read_text().splitlines()
+            if x.startswith("| ") and not x.startswith("| promise")]
+    assert len(rows) > 30
+    for row in rows:
+        names = re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1])
+        assert names, row
+        for name in names:
+            path, _, function = name.partition("::")
+            if function:
+                assert f"def {function}(" in (ROOT / path).read_text(), name
+            else:
+                assert name in unit, name
