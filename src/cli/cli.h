@@ -91,6 +91,8 @@ void k2_say(const char *fmt, ...) K2_PRINTF(1, 2);
 bool k2_stderr_is_terminal(void);
 /* A progress line on a terminal's stderr, overwritten by the next; nothing elsewhere. */
 void k2_progress(const char *fmt, ...) K2_PRINTF(1, 2);
+/* The same with a bar before it; share is what is done of all, 0 to 1. Colour obeys NO_COLOR. */
+void k2_progress_bar(double share, const char *fmt, ...) K2_PRINTF(2, 3);
 void k2_progress_end(void);
 
 /* A small table for people, or the same as JSON objects for scripts. */

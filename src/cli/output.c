@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -61,6 +62,43 @@ void k2_progress(const char *fmt, ...) {
     fflush(stderr);
     va_end(args);
     is_progress_shown = true;
+}
+
+/* Eighths of a cell where the terminal knows UTF-8, else whole ones. */
+static void draw_bar(double share, char *out, size_t size) {
+    enum { CELLS = 24 };
+    static const char *const eighths[] = {"",       "\u258f", "\u258e", "\u258d",
+                                          "\u258c", "\u258b", "\u258a", "\u2589"};
+    const char *locale = getenv("LC_ALL");
+    if (!locale || !*locale)
+        locale = getenv("LC_CTYPE");
+    if (!locale || !*locale)
+        locale = getenv("LANG");
+    bool is_utf8 = locale && (strstr(locale, "UTF-8") || strstr(locale, "utf8"));
+    int filled = (int)(share * CELLS * 8), used = 0, cells = 0;
+    for (; cells < filled / 8; cells++)
+        used += snprintf(out + used, size - (size_t)used, "%s", is_utf8 ? "\u2588" : "#");
+    if (is_utf8 && cells < CELLS && filled % 8) {
+        used += snprintf(out + used, size - (size_t)used, "%s", eighths[filled % 8]);
+        cells++;
+    }
+    snprintf(out + used, size - (size_t)used, "%*s", CELLS - cells, "");
+}
+
+void k2_progress_bar(double share, const char *fmt, ...) {
+    char bar[128], text[160];
+    if (!k2_stderr_is_terminal())
+        return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    share = share < 0 ? 0 : share > 1 ? 1 : share;
+    draw_bar(share, bar, sizeof bar);
+    const char *no_colour = getenv("NO_COLOR");
+    bool is_plain = no_colour && *no_colour;
+    k2_progress("%s%s%s %3.0f%%  %s", is_plain ? "[" : "\033[36m", bar, is_plain ? "]" : "\033[0m",
+                100 * share, text);
 }
 
 void k2_progress_end(void) {

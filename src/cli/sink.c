@@ -99,11 +99,15 @@ static bool show_progress(void *self, int64_t bytes, int64_t bytes_all, int64_t 
         if (ingest->holder.pipeline)
             k2_pipeline_counts(ingest->holder.pipeline, &counts);
         double seconds = (double)(now - ingest->started_ns) / 1e9;
-        char share[32] = "";
+        double share = bytes_all > 0 ? (double)bytes / (double)bytes_all : 0;
+        double left = share > 0 ? seconds / share - seconds : 0;
         if (bytes_all > 0)
-            snprintf(share, sizeof share, "%3.0f%%  ", 100.0 * (double)bytes / (double)bytes_all);
-        k2_progress("%s%" PRId64 " rows read, %" PRId64 " committed, %.0f rows/s", share, rows,
-                    counts.rows, (double)rows / seconds);
+            k2_progress_bar(share, "%.2f M rows read, %.2f M committed, %.2f M/s, %.0f s left",
+                            (double)rows / 1e6, (double)counts.rows / 1e6,
+                            (double)rows / seconds / 1e6, left);
+        else
+            k2_progress("%.2f M rows read, %.2f M committed, %.2f M/s", (double)rows / 1e6,
+                        (double)counts.rows / 1e6, (double)rows / seconds / 1e6);
         ingest->said_ns = now;
     }
     bool has_failed = ingest->holder.pipeline && k2_pipeline_failed(ingest->holder.pipeline);

@@ -50,15 +50,15 @@ static bool name_table(void *self, const char *table, const char *location) {
     return true;
 }
 
-static bool before_table(void *self, const char *table) {
+static bool show_progress(void *self, const char *table, int files, int files_all) {
     (void)self;
-    k2_progress("verify %s", table);
+    k2_progress_bar((double)files / files_all, "verify %s", table);
     return !atomic_load(&k2_stop_asked);
 }
 
 static bool verify_tables(struct verifying *v, struct k2_err *err) {
     const struct k2_metadata *tables[TABLES_MAX] = {0};
-    const struct k2_verify_opts opts = {.report = report, .before = before_table, .self = v};
+    const struct k2_verify_opts opts = {.report = report, .progress = show_progress, .self = v};
     bool ok = k2_lake_load(v->home->lake, (const char *const *)v->names, v->count, tables, err);
     int there = 0;
     for (int i = 0; ok && i < v->count; i++)

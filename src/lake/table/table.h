@@ -237,8 +237,8 @@ struct k2_verify_result {
 typedef void k2_verify_fn(void *self, bool is_note, const char *table, const char *text);
 struct k2_verify_opts {
     k2_verify_fn *report;
-    /* Before a table is looked at; false ends the walk with CANCELLED. May be NULL. */
-    bool (*before)(void *self, const char *table);
+    /* After each data file of a table; false ends the walk with CANCELLED. May be NULL. */
+    bool (*progress)(void *self, const char *table, int files, int files_all);
     void *self;
 };
 /* Walks tables, pinned at the given metadata by one catalog read: all their snapshots, and the data

@@ -281,8 +281,7 @@ static bool verify_one(struct k2_verify *v, struct k2_err *err) {
     k2_verify_positions(v);
     k2_verify_commits(v);
     k2_verify_snapshots(v);
-    k2_verify_files(v);
-    bool ok = k2_verify_orphans(v, err) ||
+    bool ok = (k2_verify_files(v, err) && k2_verify_orphans(v, err)) ||
               k2_err_wrap(err, "verify table %s", v->metadata->identifier.ptr);
     k2_intern_done(&v->reachable);
     k2_intern_done(&v->manifests);
@@ -298,14 +297,11 @@ bool k2_lake_verify(struct k2_lake *lake, const struct k2_metadata *const *table
     bool ok = true, has_letters = false;
     for (int i = 0; ok && i < count; i++) {
         const struct k2_schema *schema = k2_schema_by_table(tables[i]->identifier);
-        if (opts->before && !opts->before(opts->self, tables[i]->identifier.ptr)) {
-            ok = k2_err_set(err, K2_CANCELLED, "stopped before %s", tables[i]->identifier.ptr);
-            break;
-        }
         all[i] = (struct k2_verify){.lake = lake,
                                     .metadata = tables[i],
                                     .schema = schema,
                                     .report = opts->report,
+                                    .progress = opts->progress,
                                     .self = opts->self,
                                     .result = result,
                                     .seen = seen};

@@ -261,28 +261,37 @@ static void check_parquet(struct k2_verify *v, const struct k2_data_file *file,
     k2_buf_done(&path);
 }
 
-void k2_verify_files(struct k2_verify *v) {
-    struct k2_err err = {0};
+static void check_file(struct k2_verify *v, const struct k2_data_file *file,
+                       const struct k2_field_ids *ids, struct k2_verify_rows *rows) {
+    v->result->files++;
+    v->result->rows += file->record_count;
+    if (k2_intern_find(&v->live, file->path) != UINT32_MAX)
+        k2_verify_broken(v, "%.*s is live twice", K2_FMT(file->path));
+    k2_intern_add(&v->live, file->path);
+    if (check_size(v, file->path, file->file_size, "data file"))
+        check_parquet(v, file, ids, rows);
+}
+
+bool k2_verify_files(struct k2_verify *v, struct k2_err *err) {
+    struct k2_err why = {0};
     struct k2_field_ids ids[K2_COLUMNS_MAX];
     struct k2_scan scan;
     if (!v->schema || !v->metadata->current_snapshot_id)
-        return;
-    if (!k2_metadata_field_ids(v->metadata, v->schema, ids, &err) ||
-        !k2_table_scan(v->lake, v->metadata, v->schema, 0, NULL, 0, &scan, &err)) {
-        k2_verify_broken(v, "%s", err.msg);
-        return;
+        return true;
+    if (!k2_metadata_field_ids(v->metadata, v->schema, ids, &why) ||
+        !k2_table_scan(v->lake, v->metadata, v->schema, 0, NULL, 0, &scan, &why)) {
+        k2_verify_broken(v, "%s", why.msg);
+        return true;
     }
     struct k2_verify_rows *rows = k2_verify_rows_new(v);
-    for (int i = 0; i < scan.file_count; i++) {
-        const struct k2_data_file *file = &scan.files[i];
-        v->result->files++;
-        v->result->rows += file->record_count;
-        if (k2_intern_find(&v->live, file->path) != UINT32_MAX)
-            k2_verify_broken(v, "%.*s is live twice", K2_FMT(file->path));
-        k2_intern_add(&v->live, file->path);
-        if (check_size(v, file->path, file->file_size, "data file"))
-            check_parquet(v, file, ids, rows);
+    bool ok = true;
+    for (int i = 0; ok && i < scan.file_count; i++) {
+        check_file(v, &scan.files[i], ids, rows);
+        ok = !v->progress ||
+             v->progress(v->self, v->metadata->identifier.ptr, i + 1, scan.file_count) ||
+             k2_err_set(err, K2_CANCELLED, "stopped");
     }
     k2_verify_rows_free(rows);
     k2_scan_done(&scan);
+    return ok;
 }

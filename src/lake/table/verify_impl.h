@@ -19,6 +19,7 @@ struct k2_verify {
     const struct k2_metadata *metadata;
     const struct k2_schema *schema;
     k2_verify_fn *report;
+    bool (*progress)(void *self, const char *table, int files, int files_all); /* or NULL */
     void *self;
     struct k2_verify_result *result;
     struct k2_intern reachable; /* URIs the metadata leads to */
@@ -37,7 +38,8 @@ void k2_verify_note(struct k2_verify *v, const char *fmt, ...) K2_PRINTF(2, 3);
 void k2_verify_metadata(struct k2_verify *v);
 void k2_verify_positions(struct k2_verify *v);
 void k2_verify_snapshots(struct k2_verify *v);
-void k2_verify_files(struct k2_verify *v);
+/* False: stopped by progress. */
+bool k2_verify_files(struct k2_verify *v, struct k2_err *err) K2_MUST;
 bool k2_verify_orphans(struct k2_verify *v, struct k2_err *err) K2_MUST;
 
 /* verify_account.c: each commit accounts for every offset it moved past; fills v->account. */
