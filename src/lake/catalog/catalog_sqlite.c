@@ -295,11 +295,20 @@ static bool find_layout(struct sqlite_catalog *c, bool *ret_exists, struct k2_er
     return ok;
 }
 
+/* A process that died, or whose fsync failed, may have left a commit that is there to be read and
+ * would not survive a power cut. Whoever reads it may act on it (the log is trimmed by positions),
+ * so it is copied into the database, which is fsynced, before anyone does. */
+static bool make_lasting(struct sqlite_catalog *c, struct k2_err *err) {
+    int code = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return code == SQLITE_OK || code == SQLITE_BUSY || failed(c, "checkpoint", err);
+}
+
 /* Under the queue: two programs that open a new file at once must not trip over each other. */
 static bool set_up(struct sqlite_catalog *c, struct k2_err *err) {
     bool exists;
     K2_TRY(run(c, "PRAGMA journal_mode = WAL", err));
     K2_TRY(run(c, "PRAGMA synchronous = FULL", err));
+    K2_TRY(make_lasting(c, err));
     K2_TRY(find_layout(c, &exists, err));
     if (!exists)
         K2_TRY(run(c,
