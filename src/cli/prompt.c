@@ -4,14 +4,16 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/alloc.h"
 
-enum { HISTORY_LINES = 2000, MATCHES_SHOWN = 60 };
+enum { HISTORY_LINES = 2000, MATCHES_SHOWN = 60, LOOK_MS = 50 };
 
 struct k2_prompt {
     EditLine *edit;
@@ -82,6 +84,30 @@ static unsigned char complete(EditLine *edit, int key) {
     return el_insertstr(edit, rest) == 0 ? CC_REFRESH : CC_ERROR;
 }
 
+/* ---- input ---- */
+
+/* One character. libedit's own reading goes on after a signal; Ctrl-C must end the line. */
+static int read_character(EditLine *edit, wchar_t *ret) {
+    mbstate_t state = {0};
+    (void)edit;
+    for (int tried = 0; tried < 8; tried++) {
+        char byte;
+        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+        while (poll(&input, 1, LOOK_MS) <= 0) /* a signal may come just before it */
+            if (atomic_load(&k2_stop_asked))
+                return -1;
+        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        if (got <= 0)
+            return (int)got;
+        size_t used = mbrtowc(ret, &byte, 1, &state);
+        if (used <= 1)
+            return 1;
+        if (used == (size_t)-1)
+            state = (mbstate_t){0}; /* no character begins so: it is passed over */
+    }
+    return -1;
+}
+
 /* ---- life ---- */
 
 struct k2_prompt *k2_prompt_open(const char *history_path, const char *const *words,
@@ -102,6 +128,7 @@ struct k2_prompt *k2_prompt_open(const char *history_path, const char *const *wo
     history(p->history, &p->event, H_LOAD, p->history_path);
     el_set(p->edit, EL_CLIENTDATA, p);
     el_set(p->edit, EL_PROMPT, prompt_text);
+    el_set(p->edit, EL_GETCFN, read_character);
     el_set(p->edit, EL_EDITOR, "emacs");
     el_set(p->edit, EL_HIST, history, p->history);
     el_set(p->edit, EL_ADDFN, "k2-complete", "complete a table, column or keyword", complete);

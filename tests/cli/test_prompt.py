@@ -16,25 +16,45 @@ class Terminal:
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.execv(K2, [K2, "--home", str(home.path), "query"])
-        self.shown = ""
+        self.unread = ""
         self.wait("k2> ")
 
-    def wait(self, text, seconds=20):
-        """Reads until the screen shows text after what was seen before; returns all of that."""
-        seen, until = "", time.monotonic() + seconds
-        while text not in seen:
-            assert time.monotonic() < until, f"{text!r} is not in {seen!r}"
+    def wait(self, text, seconds=15):
+        """Reads until the screen shows text, and returns what it showed up to there. What follows
+        is left for the next wait."""
+        until = time.monotonic() + seconds
+        while text not in self.unread:
+            assert time.monotonic() < until, f"{text!r} is not in {self.unread!r}"
             if select.select([self.fd], [], [], 0.1)[0]:
                 try:
-                    seen += os.read(self.fd, 65536).decode()
+                    self.unread += os.read(self.fd, 65536).decode()
                 except OSError:
-                    raise AssertionError(f"the prompt ended: {seen!r}") from None
-        self.shown += seen
-        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", seen)
+                    raise AssertionError(f"the prompt ended: {self.unread!r}") from None
+        seen, self.unread = self.unread.split(text, 1)
+        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", seen + text)
 
-    def type(self, keys, until):
+    def type(self, keys):
         os.write(self.fd, keys.encode())
-        return self.wait(until)
+
+    def run(self, line, until):
+        """Types a line, waits for the end of what it says, and for the next prompt."""
+        self.type(line + "\r")
+        shown = self.wait(until)
+        self.wait("k2> ")
+        return shown
+
+    def cancel(self, line):
+        """Runs a statement and stops it. A Ctrl-C that comes before it runs drops the line."""
+        for _ in range(20):
+            self.type(line + "\r")
+            time.sleep(0.3)
+            self.type("\x03")
+            try:
+                self.wait("cancelled", 3)
+                break
+            except AssertionError:
+                self.unread = ""
+        self.wait("k2> ")
 
     def end(self):
         os.write(self.fd, b"\x04")
@@ -45,27 +65,29 @@ def test_statements_completion_history_and_cancel(home):
     home.run("ingest", "sim", "--rows", 2000, "--symbols", 10)
     count = home.one("select count(*) from trades")
     t = Terminal(home)
-    assert str(count) in t.type("select count(*)\rfrom trades;\r", " ms, ")
-    t.type("sel\t\x15", "ect ")
-    assert "trades_final" in t.type("select * from tra\t\t", "trades_final")
-    t.type("\x15", "k2> ")
-    assert "timestamp_ns" in t.type("describe quotes;\r", " ms, ")
-    assert "there is no table nowhere" in t.type("select 1 from nowhere;\r", "line 1")
-    t.type("select half of a statem", "statem")
-    t.type("\x03", "k2> ")
-    t.type("select count(*) from range(100000000000) a, range(1000) b;\r", ";")
-    time.sleep(0.3)
-    t.type("\x03", "cancelled")
+    assert str(count) in t.run("select count(*)\rfrom trades;", " ms, ")
+    t.type("sel\t")
+    t.wait("ect ")
+    t.type("\x15select * from tra\t\t")
+    t.wait("trades_final")
+    t.type("\x15")
+    assert "timestamp_ns" in t.run("describe quotes;", " ms, ")
+    assert "there is no table nowhere" in t.run("select 1 from nowhere;", "line 1")
+    t.type("select half of a statem")
+    t.wait("statem")
+    t.type("\x03")
     t.wait("k2> ")
-    t.type(".as-of 2020-01-01T00:00:00Z\r", "k2> ")
-    assert "as of 2020" in t.type("select count(*) from trades;\r", "as of 2020-01-01T00:00:00Z")
-    t.type(".format ndjson\r", "k2> ")
-    assert '{"a":1}' in t.type("select 1 as a;\r", " ms, ")
-    assert "there is no .nope" in t.type(".nope\r", "lists what there is")
+    t.cancel("select count(*) from range(100000000000) a, range(1000) b;")
+    t.type(".as-of 2020-01-01T00:00:00Z\r")
+    t.run("select count(*) from trades;", ", as of 2020-01-01T00:00:00Z")
+    t.type(".format ndjson\r")
+    assert '{"a":1}' in t.run("select 1 as a;", " ms, ")
+    assert "there is no .nope" in t.run(".nope", "lists what there is")
     assert t.end() == 0
     t = Terminal(home)  # what was typed comes back, also in the next session
-    assert ".nope" in t.type("\x1b[A", ".nope")
-    t.type("\x15", "k2> ")
+    t.type("\x1b[A")
+    t.wait(".nope")
+    t.type("\x15")
     assert t.end() == 0
 
 

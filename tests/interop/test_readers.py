@@ -1,6 +1,6 @@
 """ClickHouse and Spark read what K2 writes: random Parquet files value by value, tables by sums.
 
-They are large, so they are there only after tools/setup-judges; without it these tests are skipped.
+They are large, so they are there only after tools/setup-readers; without it these tests are skipped.
 """
 import json
 import os
@@ -13,17 +13,17 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 from test_parquet import ROOT, SEEDS, plain, tool
 
-JUDGES = ROOT / ".deps" / "judges"
+READERS = ROOT / ".deps" / "readers"
 K2 = os.environ.get("K2_BIN", str(ROOT / "build" / "release" / "k2"))
-pytestmark = pytest.mark.skipif(not list(JUDGES.glob("stamp-*")),
-                                reason="tools/setup-judges has not installed ClickHouse and Spark")
+pytestmark = pytest.mark.skipif(not list(READERS.glob("stamp-*")),
+                                reason="tools/setup-readers has not installed ClickHouse and Spark")
 
 
-def judge(name, *args):
-    done = subprocess.run([JUDGES / "venv" / "bin" / "python",
-                           ROOT / "tests" / "interop" / "judges" / f"{name}.py", *map(str, args)],
+def read_with(name, *args):
+    done = subprocess.run([READERS / "venv" / "bin" / "python",
+                           ROOT / "tests" / "interop" / "readers" / f"{name}.py", *map(str, args)],
                           capture_output=True, text=True, timeout=900,
-                          env={**os.environ, "K2_JUDGE_JARS": str(JUDGES / "jars")})
+                          env={**os.environ, "K2_READER_JARS": str(READERS / "jars")})
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -60,7 +60,7 @@ def as_bytes(value):
 
 
 def test_clickhouse_reads_every_file(made, tmp_path):
-    judge("clickhouse", "files", made, tmp_path)
+    read_with("clickhouse", "files", made, tmp_path)
     for stem, want in wanted(made):
         with pa.OSFile(str(tmp_path / f"{stem}.arrow")) as source:
             got = pa.ipc.open_stream(source).read_all()
@@ -77,7 +77,7 @@ def test_clickhouse_reads_every_file(made, tmp_path):
 
 
 def test_spark_reads_every_file(made, tmp_path):
-    judge("spark", "files", made, tmp_path)
+    read_with("spark", "files", made, tmp_path)
     for stem, want in wanted(made):
         got = pq.read_table(tmp_path / stem)
         assert got.column_names == list(want)
@@ -103,7 +103,7 @@ def k2(home, *args):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("judged") / "home"
+    folder = tmp_path_factory.mktemp("tables") / "home"
     for seed in (1, 2, 3):
         k2(folder, "ingest", "sim", "--rows", 20000, "--symbols", 40, "--seed", seed, "--gaps", 3)
     return folder
@@ -126,13 +126,14 @@ def snapshots(home):
 
 def test_clickhouse_reads_the_table_at_every_snapshot(home):
     for snapshot in [0, *snapshots(home)]:
-        found = judge("clickhouse", "table", home / "warehouse" / "market_data" / "trades", snapshot)
+        table = home / "warehouse" / "market_data" / "trades"
+        found = read_with("clickhouse", "table", table, snapshot)
         assert alike(found[0]) == alike(sums(home, snapshot))
 
 
 def test_spark_reads_the_table_at_every_snapshot(home):
     all_of_them = [0, *snapshots(home)]
-    *found, metadata = judge("spark", "tables", home, *all_of_them)
+    *found, metadata = read_with("spark", "tables", home, *all_of_them)
     assert [alike(x) for x in found] == [alike(sums(home, s)) for s in all_of_them]
     assert metadata["snapshots"] == len(all_of_them) - 1
     assert metadata["files"] == len(json.loads(k2(home, "table", "files", "trades", "--format",

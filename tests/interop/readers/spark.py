@@ -21,8 +21,8 @@ coalesce(sum(case when vendor_data is not null then size(vendor_data) end), 0) a
 
 
 def session(home):
-    jars = ",".join(sorted(glob.glob(os.environ["K2_JUDGE_JARS"] + "/*.jar")))
-    builder = (SparkSession.builder.master("local[2]").appName("judge")
+    jars = ",".join(sorted(glob.glob(os.environ["K2_READER_JARS"] + "/*.jar")))
+    builder = (SparkSession.builder.master("local[2]").appName("reader")
                .config("spark.jars", jars).config("spark.ui.enabled", "false")
                .config("spark.sql.session.timeZone", "UTC")
                .config("spark.driver.host", "127.0.0.1")
