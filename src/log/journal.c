@@ -109,23 +109,26 @@ static bool open_last(struct k2_journal *j, uint64_t position, struct k2_err *er
 
 /* Walks frames from position; whole groups move *position and the next offsets. Stops at the first
  * byte that is no whole group. */
-static void walk_groups(struct k2_journal *j, const struct k2_segment *segment, uint64_t end,
+static void walk_groups(struct k2_journal *j, struct k2_segment *segment, uint64_t end,
                         bool check_crc, uint64_t *position, int64_t *next, int64_t *first) {
     struct k2_err ignored;
     const struct k2_frame *frame;
-    int64_t pending[K2_PARTITIONS_MAX];
-    memcpy(pending, next, (size_t)j->partition_count * sizeof *next);
+    int64_t pending[K2_PARTITIONS_MAX], pending_first[K2_PARTITIONS_MAX];
+    size_t bytes = (size_t)j->partition_count * sizeof *next;
+    memcpy(pending, next, bytes);
+    memcpy(pending_first, first, bytes);
     uint64_t at = *position, group = at;
     while (at < end && k2_segment_frame(j, segment, at, end, check_crc, &frame, &ignored)) {
         if (frame->group != group)
             break;
-        if (first[frame->log_partition] < 0)
-            first[frame->log_partition] = frame->base_offset;
+        if (pending_first[frame->log_partition] < 0)
+            pending_first[frame->log_partition] = frame->base_offset;
         pending[frame->log_partition] = frame->base_offset + frame->count;
         at += frame->bytes;
         if (frame->flags & K2_FRAME_LAST) {
             *position = group = at;
-            memcpy(next, pending, (size_t)j->partition_count * sizeof *next);
+            memcpy(next, pending, bytes);
+            memcpy(first, pending_first, bytes);
         }
     }
 }
@@ -343,23 +346,60 @@ static bool sync_found(struct k2_journal *j, struct k2_err *err) {
            (fdatasync(j->segment_fd) == 0 || k2_err_sys(err, "fsync a segment of %s", j->dir));
 }
 
+/* Whether the shared state can be true of these segments. The durable end is looked at first, as it
+ * may move, but never beyond the written one. */
+static bool is_sound(const struct k2_journal *j, const uint64_t *bases, int count) {
+    const struct k2_control *c = j->control;
+    uint64_t durable = atomic_load(&c->durable), written = atomic_load(&c->written);
+    uint64_t start = atomic_load(&c->start);
+    bool ok = start <= position_of(durable) && position_of(durable) <= position_of(written);
+    uint64_t lead = (generation_of(durable) - generation_of(written)) & 0xffff;
+    ok = ok && lead <= 1 && (count ? bases[count - 1] <= position_of(written) : !start);
+    bool is_start = !count;
+    for (int i = 0; i < count; i++)
+        is_start |= bases[i] == start;
+    for (int p = 0; ok && p < j->partition_count; p++) {
+        int64_t first = atomic_load(&c->part[p].first), next = atomic_load(&c->part[p].next);
+        ok = first >= 0 && first <= next;
+    }
+    return ok && is_start;
+}
+
+/* Whether the shared state is of this boot and topic, and whole. CORRUPT: it speaks of records, but
+ * no segment is there. */
+static bool look_at_control(const struct k2_journal *j, const char *boot_id, bool *ret_known,
+                            struct k2_err *err) {
+    const struct k2_control *c = j->control;
+    uint64_t *bases;
+    int count;
+    *ret_known = c->magic == CONTROL_MAGIC && memcmp(c->boot_id, boot_id, 40) == 0 &&
+                 c->partition_count == (uint32_t)j->partition_count;
+    if (!*ret_known)
+        return true;
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    *ret_known = is_sound(j, bases, count);
+    k2_free(bases);
+    return count || position_of(atomic_load(&c->durable)) == 0 ||
+           k2_err_set(err, K2_CORRUPT,
+                      "%s: no segment is there, but records were acknowledged; restore them",
+                      j->dir);
+}
+
 static bool open_control(struct k2_journal *j, struct k2_err *err) {
     char boot_id[40];
     K2_TRY(map_control(j, err));
     read_boot_id(boot_id);
     K2_TRY(lock(j, err));
     struct k2_control *c = j->control;
-    bool is_known = c->magic == CONTROL_MAGIC && memcmp(c->boot_id, boot_id, 40) == 0 &&
-                    c->partition_count == (uint32_t)j->partition_count;
-    bool ok = true;
-    if (!is_known) {
+    bool is_known, ok = look_at_control(j, boot_id, &is_known, err);
+    if (ok && !is_known) {
         ok = recover_all(j, 1, 0, err) && sync_found(j, err);
         if (ok) {
             memcpy(c->boot_id, boot_id, 40);
             c->partition_count = (uint32_t)j->partition_count;
             c->magic = CONTROL_MAGIC;
         }
-    } else {
+    } else if (ok) {
         ok = recover_tail(j, err);
     }
     unlock(j);

@@ -105,6 +105,7 @@ struct k2_segment {
     const uint8_t *bytes;
     uint64_t base, mapped;
     uint64_t kept_from; /* what lies before was given back */
+    uint64_t there;     /* bytes that the file had when last looked */
 };
 /* Maps the segment that holds position, if it is not segment already. LIMIT: it was trimmed. */
 bool k2_segment_map(const struct k2_journal *journal, struct k2_segment *segment, uint64_t position,
@@ -114,8 +115,8 @@ void k2_segment_unmap(struct k2_segment *segment);
  * memory. Cheap to call often. */
 void k2_segment_give_back(struct k2_segment *segment, uint64_t position);
 /* The frame at position, checked as far as its header and length go, with its checksum where asked.
- * limit is the end no frame may pass. CORRUPT names segment and place. */
-bool k2_segment_frame(const struct k2_journal *journal, const struct k2_segment *segment,
+ * limit is the end no frame may pass, and the file must reach. CORRUPT names segment and place. */
+bool k2_segment_frame(const struct k2_journal *journal, struct k2_segment *segment,
                       uint64_t position, uint64_t limit, bool check_crc,
                       const struct k2_frame **ret_frame, struct k2_err *err) K2_MUST;
 

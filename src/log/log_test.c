@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/random.h"
 #include "log/journal.h"
 #include "log/lease.h"
@@ -239,6 +241,15 @@ static void forget_control(struct rig *r) {
     CHECK(unlink(path) == 0);
 }
 
+/* A file of the topic, opened for changes. */
+static int open_file(struct rig *r, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/" TOPIC "/%s", r->url + 9, name);
+    int fd = open(path, O_RDWR);
+    CHECK(fd >= 0);
+    return fd;
+}
+
 /* A power cut may leave any prefix of the last append: it goes whole or stays whole. */
 TEST(log_torn_tail_of_every_length) {
     struct rig r;
@@ -298,6 +309,119 @@ TEST(log_flipped_bytes_are_named) {
     CHECK(reader && !k2_log_read(reader, records, 64, &count, &err));
     CHECK(err.code == K2_CORRUPT && strstr(err.msg, ".seg"));
     k2_log_reader_free(reader);
+    rig_close(&r);
+}
+
+/* Touching the missing pages of a mapped file would kill the process. */
+TEST(log_a_segment_that_lost_its_end_is_named) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct stat st;
+    char path[256];
+    rig_open(&r, false);
+    for (int i = 0; i < 500; i++)
+        put(&r, i % 7, i + 1);
+    append(&r);
+    last_segment(&r, path);
+    CHECK(stat(path, &st) == 0 && st.st_size > 8192);
+    CHECK(truncate(path, 4096) == 0);
+    struct k2_log_range ranges[4];
+    int64_t from[4] = {0}, bytes;
+    CHECK(!k2_log_ranges(r.log, TOPIC, ranges, &err) && err.code == K2_CORRUPT);
+    CHECK(strstr(err.msg, path) && strstr(err.msg, "the file ends at byte 4096"));
+    CHECK(!k2_log_reader_new(r.log, TOPIC, from, &err) && err.code == K2_CORRUPT);
+    CHECK_OK(k2_log_trim(r.log, TOPIC, from, true, &bytes, &err)); /* it never was a whole one */
+    k2_log_free(r.log);
+    r.log = open_log(&r);
+    CHECK(!k2_log_ranges(r.log, TOPIC, ranges, &err) && err.code == K2_CORRUPT);
+    rig_close(&r);
+}
+
+/* The shared state begins with a magic number and the boot; then the durable and the written end,
+ * the start, and from byte 80 the first and next offset of each log partition. */
+TEST(log_shared_state_that_cannot_be_true_is_made_again) {
+    static const struct {
+        off_t at;
+        uint64_t value;
+    } wrong[] = {{48, 1ull << 48 | 1 << 20}, /* durable past written */
+                 {48, 7ull << 48},           /* of a generation that never was */
+                 {56, 1ull << 48 | 8},       /* written before the durable end */
+                 {64, 16},                   /* the start is no segment's */
+                 {80, (uint64_t)-5},         /* the first offset is none */
+                 {80, 1 << 20}};             /* the first offset lies past the next */
+    struct rig r;
+    rig_open(&r, false);
+    for (int i = 0; i < 20; i++)
+        put(&r, i, 1);
+    append(&r);
+    for (size_t i = 0; i < K2_COUNT(wrong); i++) {
+        k2_log_free(r.log);
+        int fd = open_file(&r, "control");
+        CHECK(pwrite(fd, &wrong[i].value, 8, wrong[i].at) == 8);
+        close(fd);
+        r.log = open_log(&r);
+        CHECK(read_all(r.log, 16) == 20 + (int64_t)i);
+        put(&r, 1, (int64_t)i + 2);
+        append(&r);
+        CHECK(read_all(r.log, 16) == 21 + (int64_t)i);
+    }
+    rig_close(&r);
+}
+
+TEST(log_that_lost_every_segment_is_not_begun_anew) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_topic_info info;
+    char path[256];
+    rig_open(&r, false);
+    put(&r, 1, 1);
+    append(&r);
+    last_segment(&r, path);
+    k2_log_free(r.log);
+    CHECK(unlink(path) == 0);
+    r.log = open_log(&r);
+    CHECK(!k2_log_topic(r.log, TOPIC, true, &info, &err) && err.code == K2_CORRUPT);
+    CHECK(strstr(err.msg, "no segment is there"));
+    rig_close(&r);
+}
+
+/* Sealed as if it were whole: where a header makes no sense the journal ends. */
+TEST(log_headers_that_make_no_sense_end_the_journal) {
+    static const struct {
+        size_t at;
+        int len;
+        uint64_t value;
+    } wrong[] = {{0, 4, 0},   {8, 4, 40},     {8, 4, 1u << 31},   {12, 2, 2}, {16, 4, 4},
+                 {20, 4, 99}, {24, 8, ~0ull}, {24, 8, INT64_MAX}, {40, 8, 8}};
+    struct rig r;
+    char path[256];
+    struct k2_frame frame;
+    rig_open(&r, false);
+    put(&r, 1, 1);
+    append(&r);
+    last_segment(&r, path);
+    int fd = open(path, O_RDWR);
+    char whole[512], changed[512];
+    ssize_t size = pread(fd, whole, sizeof whole, 0);
+    CHECK(size > K2_FRAME_BYTES && size < (ssize_t)sizeof whole);
+    for (size_t i = 0; i < K2_COUNT(wrong); i++) {
+        k2_log_free(r.log);
+        memcpy(changed, whole, (size_t)size);
+        memcpy(changed + wrong[i].at, &wrong[i].value, (size_t)wrong[i].len);
+        memcpy(&frame, changed, sizeof frame);
+        frame.crc = k2_crc32c(0, changed + 8, (size_t)size - 8);
+        memcpy(changed + 4, &frame.crc, 4);
+        CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, changed, (size_t)size, 0) == size);
+        forget_control(&r);
+        r.log = open_log(&r);
+        CHECK(read_all(r.log, 16) == 0);
+    }
+    k2_log_free(r.log);
+    CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, whole, (size_t)size, 0) == size);
+    close(fd);
+    forget_control(&r);
+    r.log = open_log(&r);
+    CHECK(read_all(r.log, 16) == 1);
     rig_close(&r);
 }
 
@@ -545,6 +669,59 @@ TEST(registry_gives_one_id_to_one_schema) {
     CHECK_OK(k2_registry_get(r, c, &text, &err));
     CHECK(k2_str_is(k2_buf_view(&text), "{\"a\":2}"));
     CHECK(!k2_registry_get(r, 99, &text, &err) && err.code == K2_NOT_FOUND);
+    k2_buf_done(&text);
+    k2_registry_free(r);
+}
+
+static void put_file(const char *dir, const char *name, const char *text) {
+    struct k2_err err = {0};
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    CHECK_OK(k2_file_replace(path, k2_str_of(text), &err));
+}
+
+/* An id must not come to name another schema, so what cannot be read is never passed over. */
+TEST(registry_damage_is_said_and_no_id_is_given_again) {
+    static const char *const damaged[] = {
+        "1 1 7d5a99f603f231d53a4f39d1521f98d2",              /* cut */
+        "1 1 7d5a99f603f231d53a4f39d1521f98d2 x-value",      /* no end */
+        "0 1 7d5a99f603f231d53a4f39d1521f98d2 x-value\n",    /* an id that none has */
+        "4294967296 1 7d5a99f603f231d53a4f39d1521f98d2 x\n", /* or that has no place */
+        "1 x 7d5a99f603f231d53a4f39d1521f98d2 x-value\n",
+        "1 1 7d5a x-value\n",
+        "\n",
+    };
+    struct k2_err err = {0};
+    const char *dir = test_dir();
+    char url[300];
+    uint32_t a, b;
+    struct k2_buf index = {0}, text = {0};
+    snprintf(url, sizeof url, "embedded:%s", dir);
+    struct k2_registry *r = k2_registry_open(url, &err);
+    CHECK_OK(r && k2_registry_register(r, "x-value", K2_STR("{\"a\":1}"), &a, &err));
+    snprintf(url, sizeof url, "%s/index", dir);
+    CHECK_OK(k2_file_read(url, 4096, &index, &err));
+    for (size_t i = 0; i < K2_COUNT(damaged); i++) {
+        put_file(dir, "index", damaged[i]);
+        CHECK(!k2_registry_register(r, "x-value", K2_STR("{\"b\":1}"), &b, &err));
+        CHECK(err.code == K2_CORRUPT && strstr(err.msg, "/index"));
+        CHECK(!k2_registry_get(r, a, &text, &err) && err.code == K2_CORRUPT);
+    }
+    put_file(dir, "index", "");
+    CHECK_OK(k2_registry_register(r, "x-value", K2_STR("{\"b\":1}"), &b, &err));
+    CHECK(b != a);
+    put_file(dir, "index", k2_buf_cstr(&index));
+    put_file(dir, "1.avsc", "{\"c\":1}");
+    CHECK(!k2_registry_get(r, a, &text, &err) && err.code == K2_CORRUPT);
+    CHECK(!k2_registry_register(r, "x-value", K2_STR("{\"a\":1}"), &b, &err));
+    CHECK(err.code == K2_CORRUPT && strstr(err.msg, "1.avsc"));
+    snprintf(url, sizeof url, "%s/1.avsc", dir);
+    CHECK(unlink(url) == 0);
+    CHECK_OK(k2_registry_register(r, "y-value", K2_STR("{\"a\":1}"), &b, &err));
+    k2_buf_clear(&text);
+    CHECK_OK(k2_registry_get(r, a, &text, &err));
+    CHECK(a == b && k2_str_is(k2_buf_view(&text), "{\"a\":1}"));
+    k2_buf_done(&index);
     k2_buf_done(&text);
     k2_registry_free(r);
 }

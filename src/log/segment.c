@@ -12,6 +12,9 @@
 #include "base/hash.h"
 #include "log/journal.h"
 
+/* No log gets that far; sums of offsets and counts stay in range. */
+#define OFFSET_MAX (INT64_MAX / 2)
+
 static int by_base(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
@@ -87,7 +90,7 @@ static bool map_base(const struct k2_journal *journal, struct k2_segment *segmen
     close(fd);
     if (bytes == MAP_FAILED)
         return k2_err_sys(err, "map segment %s", path);
-    *segment = (struct k2_segment){bytes, base, size, base};
+    *segment = (struct k2_segment){bytes, base, size, base, (uint64_t)st.st_size};
     return true;
 }
 
@@ -112,18 +115,40 @@ static bool corrupt(const struct k2_journal *journal, const struct k2_segment *s
                       journal->dir, segment->base, position - segment->base, what);
 }
 
-bool k2_segment_frame(const struct k2_journal *journal, const struct k2_segment *segment,
+/* Touching what a file has lost would kill the process. */
+static bool check_reaches(const struct k2_journal *journal, struct k2_segment *segment,
+                          uint64_t limit, struct k2_err *err) {
+    char path[4400];
+    struct stat st;
+    if (K2_LIKELY(limit - segment->base <= segment->there))
+        return true;
+    snprintf(path, sizeof path, "%s/%020" PRIu64 ".seg", journal->dir, segment->base);
+    if (stat(path, &st))
+        return k2_err_sys(err, "stat segment %s", path);
+    segment->there = K2_MIN((uint64_t)st.st_size, segment->mapped);
+    return limit - segment->base <= segment->there ||
+           k2_err_set(err, K2_CORRUPT,
+                      "%s: the file ends at byte %" PRIu64 ", but %" PRIu64
+                      " were written; restore it",
+                      path, segment->there, limit - segment->base);
+}
+
+bool k2_segment_frame(const struct k2_journal *journal, struct k2_segment *segment,
                       uint64_t position, uint64_t limit, bool check_crc,
                       const struct k2_frame **ret_frame, struct k2_err *err) {
+    K2_TRY(check_reaches(journal, segment, limit, err));
     if (limit - position < K2_FRAME_BYTES)
         return corrupt(journal, segment, position, "a frame header is cut off", err);
+    if ((position - segment->base) % 8)
+        return corrupt(journal, segment, position, "no frame begins here", err);
     const uint8_t *at = segment->bytes + (position - segment->base);
     const struct k2_frame *frame = (const struct k2_frame *)at;
     if (frame->magic != K2_FRAME_MAGIC || frame->version != K2_FRAME_VERSION)
         return corrupt(journal, segment, position, "no frame begins here", err);
-    if (frame->bytes < K2_FRAME_BYTES || frame->bytes > limit - position ||
+    if (frame->bytes < K2_FRAME_BYTES || frame->bytes > limit - position || frame->bytes % 8 ||
         frame->log_partition >= (uint32_t)journal->partition_count ||
-        frame->count > frame->bytes / 8 || frame->base_offset < 0)
+        frame->count > frame->bytes / 8 || frame->base_offset < 0 ||
+        frame->base_offset > OFFSET_MAX)
         return corrupt(journal, segment, position, "a frame header makes no sense", err);
     if (check_crc && frame->crc != k2_crc32c(0, at + 8, frame->bytes - 8))
         return corrupt(journal, segment, position, "the checksum does not match", err);
