@@ -326,7 +326,8 @@ static void set_missing(struct k2_batch *batch, int column) {
         v->valid[batch->rows] = 0;
 }
 
-static bool run_step(struct reader *r, const struct k2_avro_step *step, struct k2_batch *batch) {
+static __attribute__((noinline)) bool run_step(struct reader *r, const struct k2_avro_step *step,
+                                               struct k2_batch *batch) {
     bool is_null = false;
     if (step->null_branch >= 0) {
         int64_t branch;
@@ -349,15 +350,188 @@ static bool run_step(struct reader *r, const struct k2_avro_step *step, struct k
     return get_value(r, step, batch);
 }
 
-enum k2_avro_result k2_avro_decode(const struct k2_avro_plan *plan, struct k2_str body,
+/* ---- the fast way ---- */
+
+/* The functions of this part return where they stopped reading, or NULL with nothing kept when the
+ * bytes are not of the usual form. They may read any byte of the body, never one outside it. */
+struct body {
+    const uint8_t *start, *end;
+};
+
+/* The eight bytes at p; zeros for those beyond the end. */
+static inline bool load_word(struct body body, const uint8_t *p, uint64_t *ret) {
+    if (K2_LIKELY(body.end - p >= 8)) {
+        memcpy(ret, p, 8);
+        return true;
+    }
+    if (body.end - body.start < 8 || p >= body.end)
+        return false;
+    memcpy(ret, body.end - 8, 8);
+    *ret >>= (8 - (body.end - p)) * 8;
+    return true;
+}
+
+static inline const uint8_t *take_long(struct body body, const uint8_t *p, int64_t *ret) {
+    uint64_t word, value;
+    if (!load_word(body, p, &word))
+        return NULL;
+#ifdef __BMI2__
+    uint64_t stops = ~word & 0x8080808080808080u;
+    if (K2_UNLIKELY(!stops))
+        return NULL;
+    p += (__builtin_ctzll(stops) + 1) / 8;
+    value = _pext_u64(word & (stops ^ (stops - 1)), 0x7f7f7f7f7f7f7f7fu);
+#else
+    if (word & 0x80)
+        return NULL;
+    p++;
+    value = word & 0x7f;
+#endif
+    *ret = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+    return p <= body.end ? p : NULL;
+}
+
+static inline const uint8_t *take_decimal(struct body body, const uint8_t *p, int64_t *ret) {
+    unsigned len = *p >> 1;
+    uint64_t word;
+    if ((*p & 1) || len - 1 >= 8 || body.end - ++p < 8)
+        return NULL;
+    memcpy(&word, p, 8);
+    int64_t value = (int64_t)__builtin_bswap64(word) >> (64 - 8 * len);
+    if (K2_UNLIKELY(value < -K2_DECIMAL_MAX || value > K2_DECIMAL_MAX))
+        return NULL;
+    *ret = value;
+    return p + len;
+}
+
+#define ONES(n) ((n) >= 8 ? UINT64_MAX : (UINT64_C(1) << ((n)&7) * 8) - 1)
+#define PAIR(n)                                                                                    \
+    { ONES(n), (n) > 8 ? ONES((n)-8) : 0 }
+static const uint64_t masks[K2_WORDS_MAX + 1][2] = {
+    PAIR(0), PAIR(1),  PAIR(2),  PAIR(3),  PAIR(4),  PAIR(5),  PAIR(6),  PAIR(7), PAIR(8),
+    PAIR(9), PAIR(10), PAIR(11), PAIR(12), PAIR(13), PAIR(14), PAIR(15), PAIR(16)};
+
+/* Up to 16 bytes of ASCII without NUL. Bytes beyond the text count as 1 in the check. */
+static inline const uint8_t *take_words(struct body body, const uint8_t *p, struct k2_words *ret) {
+    const uint64_t ones = 0x0101010101010101u;
+    unsigned len = *p >> 1;
+    if ((*p & 1) || len > K2_WORDS_MAX || body.end - ++p < K2_WORDS_MAX)
+        return NULL;
+    uint64_t low, high;
+    memcpy(&low, p, 8);
+    memcpy(&high, p + 8, 8);
+    low &= masks[len][0];
+    high &= masks[len][1];
+    uint64_t a = low | (ones & ~masks[len][0]), b = high | (ones & ~masks[len][1]);
+    if (K2_UNLIKELY((a | (a - ones) | b | (b - ones)) & (ones << 7)))
+        return NULL;
+    *ret = (struct k2_words){low, high, len};
+    return p + len;
+}
+
+static inline const uint8_t *take_symbol(struct body body, const uint8_t *p,
+                                         struct k2_intern *strings, uint32_t *ret) {
+    struct k2_words words;
+    const uint8_t *next = take_words(body, p, &words);
+    if (K2_UNLIKELY(!next))
+        return NULL;
+    *ret = k2_intern_find_words(strings, words);
+    if (K2_UNLIKELY(*ret == UINT32_MAX))
+        *ret = k2_intern_add(strings, k2_str_make(p + 1, words.len));
+    return next;
+}
+
+/* The batch's text has room for the whole body and K2_WORDS_MAX bytes. */
+static inline const uint8_t *take_text(struct body body, const uint8_t *p, struct k2_batch *batch,
+                                       struct k2_span *ret) {
+    struct k2_words words;
+    const uint8_t *next = take_words(body, p, &words);
+    if (K2_UNLIKELY(!next))
+        return NULL;
+    char *to = batch->text.ptr + batch->text.len;
+    memcpy(to, &words.low, 8);
+    memcpy(to + 8, &words.high, 8);
+    *ret = (struct k2_span){(uint32_t)batch->text.len, words.len};
+    batch->text.len += words.len;
+    return next;
+}
+
+static inline const uint8_t *take_value(struct body body, const uint8_t *p,
+                                        const struct k2_avro_step *step, struct k2_batch *batch) {
+    struct k2_vector *v = &batch->col[step->column];
+    uint32_t row = batch->rows;
+    int64_t number = 0;
+    switch ((enum k2_avro_fast)step->fast) {
+    case K2_FAST_LONG: return take_long(body, p, &v->i64[row]);
+    case K2_FAST_INT32:
+        p = take_long(body, p, &number);
+        v->i32[row] = (int32_t)number;
+        return p && number == (int32_t)number ? p : NULL;
+    case K2_FAST_DECIMAL: return take_decimal(body, p, &v->i64[row]);
+    case K2_FAST_SYMBOL: return take_symbol(body, p, batch->strings, &v->u32[row]);
+    case K2_FAST_ENUM:
+        if ((*p & 1) || *p >> 1 >= step->type->count || step->enum_map[*p >> 1] == 255)
+            return NULL;
+        v->u8[row] = step->enum_map[*p >> 1];
+        return p + 1;
+    case K2_FAST_TEXT: return take_text(body, p, batch, &v->span[row]);
+    case K2_FAST_NO_ITEMS:
+        v->span[row] = (struct k2_span){(uint32_t)batch->text.len, 0};
+        return *p ? NULL : p + 1;
+    case K2_FAST_NO_FLAGS: v->u32[row] = 0; return *p ? NULL : p + 1;
+    case K2_FAST_SKIP_BYTES:
+    case K2_FAST_NONE: break;
+    }
+    return NULL;
+}
+
+static inline const uint8_t *take_field(struct body body, const uint8_t *p,
+                                        const struct k2_avro_step *step, struct k2_batch *batch) {
+    if (K2_UNLIKELY(p >= body.end))
+        return NULL;
+    if (step->fast <= K2_FAST_SKIP_BYTES) {
+        bool fits = (*p & 0x81) == 0 && *p >> 1 < body.end - p;
+        return step->fast && fits ? p + 1 + (*p >> 1) : NULL;
+    }
+    if (step->may_be_null) {
+        struct k2_vector *v = &batch->col[step->column];
+        bool is_null = *p == step->null_byte;
+        if (K2_UNLIKELY(!is_null && *p != 2 - step->null_byte))
+            return NULL;
+        if (step->has_valid)
+            v->valid[batch->rows] = !is_null;
+        if (is_null) {
+            v->i64[batch->rows] = 0;
+            return p + 1;
+        }
+        if (K2_UNLIKELY(++p >= body.end))
+            return NULL;
+    } else if (step->has_valid) {
+        batch->col[step->column].valid[batch->rows] = 1;
+    }
+    return take_value(body, p, step, batch);
+}
+
+enum k2_avro_result k2_avro_decode(const struct k2_avro_plan *plan, struct k2_str bytes,
                                    struct k2_batch *batch) {
     K2_DCHECK(batch->rows < batch->rows_max && batch->schema == plan->schema);
-    struct reader r = {(const uint8_t *)body.ptr, (const uint8_t *)body.ptr + body.len, K2_AVRO_OK};
+    struct body body = {(const uint8_t *)bytes.ptr, (const uint8_t *)bytes.ptr + bytes.len};
+    const uint8_t *at = body.start;
+    struct reader r = {body.start, body.end, K2_AVRO_OK};
     size_t text_len = batch->text.len;
-    for (int i = 0; i < plan->step_count; i++)
-        if (K2_UNLIKELY(!run_step(&r, &plan->steps[i], batch)))
-            break;
-    if (r.result == K2_AVRO_OK && r.at != r.end)
+    (void)k2_buf_reserve(&batch->text, bytes.len + K2_WORDS_MAX);
+    K2_ASSERT(batch->text.len + bytes.len <= UINT32_MAX);
+    for (int i = 0; i < plan->step_count; i++) {
+        const uint8_t *next = take_field(body, at, &plan->steps[i], batch);
+        if (K2_UNLIKELY(!next)) {
+            r.at = at;
+            if (!run_step(&r, &plan->steps[i], batch))
+                break;
+            next = r.at;
+        }
+        at = next;
+    }
+    if (r.result == K2_AVRO_OK && at != body.end)
         r.result = K2_AVRO_MALFORMED;
     if (K2_UNLIKELY(r.result != K2_AVRO_OK)) {
         batch->text.len = text_len;

@@ -194,6 +194,33 @@ static void map_enum(struct k2_arena *arena, struct k2_avro_step *step,
         step->enum_map[i] = (uint8_t)k2_name_index(column->names, step->type->names[i]);
 }
 
+/* What the fast way knows of a step that fits its column. */
+static void choose_fast(struct k2_avro_step *step, const struct k2_column *c) {
+    const struct k2_avro_type *type = step->type;
+    bool takes_null = !c->is_required || c->avro_rule != K2_AVRO_GIVEN;
+    if (step->null_branch >= 0 && (!takes_null || k2_type_width(c->type) != 8))
+        return;
+    step->may_be_null = step->null_branch >= 0;
+    step->null_byte = step->null_branch == 1 ? 2 : 0;
+    step->has_valid = !c->is_required;
+    switch (c->type) {
+    case K2_INT32: step->fast = K2_FAST_INT32; break;
+    case K2_TIMESTAMP: step->fast = type->is_millis ? K2_FAST_NONE : K2_FAST_LONG; break;
+    case K2_INT64: step->fast = K2_FAST_LONG; break;
+    case K2_DECIMAL:
+        if (type->kind == K2_AVRO_BYTES && type->scale == 8)
+            step->fast = K2_FAST_DECIMAL;
+        break;
+    case K2_SYMBOL: step->fast = K2_FAST_SYMBOL; break;
+    case K2_ENUM: step->fast = type->kind == K2_AVRO_ENUM ? K2_FAST_ENUM : K2_FAST_NONE; break;
+    case K2_STRING: step->fast = K2_FAST_TEXT; break;
+    case K2_BINARY: break;
+    case K2_LIST:
+    case K2_MAP: step->fast = K2_FAST_NO_ITEMS; break;
+    case K2_FLAGS: step->fast = K2_FAST_NO_FLAGS; break;
+    }
+}
+
 static bool make_steps(struct k2_avro_plan *plan, const struct k2_avro_type *record,
                        struct k2_err *err) {
     uint32_t seen = 0;
@@ -203,8 +230,11 @@ static bool make_steps(struct k2_avro_plan *plan, const struct k2_avro_type *rec
         struct k2_avro_step *step = &plan->steps[i];
         *step = (struct k2_avro_step){.type = record->parts[i], .column = -1, .null_branch = -1};
         int column = k2_schema_column(plan->schema, record->names[i]);
-        if (column < 0 || !plan->schema->columns[column].avro || seen >> column & 1)
+        if (column < 0 || !plan->schema->columns[column].avro || seen >> column & 1) {
+            if (step->type->kind == K2_AVRO_BYTES)
+                step->fast = K2_FAST_SKIP_BYTES;
             continue;
+        }
         const struct k2_column *c = &plan->schema->columns[column];
         strip_null(step);
         if (!fits(step->type, c))
@@ -214,6 +244,7 @@ static bool make_steps(struct k2_avro_plan *plan, const struct k2_avro_type *rec
         seen |= 1u << column;
         if (step->type->kind == K2_AVRO_ENUM)
             map_enum(&plan->arena, step, c);
+        choose_fast(step, c);
     }
     for (int i = 0; i < plan->schema->column_count; i++) {
         const struct k2_column *c = &plan->schema->columns[i];

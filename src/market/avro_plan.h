@@ -35,11 +35,31 @@ struct k2_avro_type {
     struct k2_str *names;        /* field names or enum symbols */
 };
 
+/* How the usual form of a value is read without a look at the types. Every step can also be run
+ * the long way, which judges what is not usual; the fast way only ever takes what is surely good.
+ */
+enum k2_avro_fast {
+    K2_FAST_NONE,
+    K2_FAST_SKIP_BYTES,
+    K2_FAST_LONG,
+    K2_FAST_INT32,
+    K2_FAST_DECIMAL, /* bytes, scale 8 */
+    K2_FAST_SYMBOL,
+    K2_FAST_ENUM,
+    K2_FAST_TEXT,
+    K2_FAST_NO_ITEMS, /* an empty list or map */
+    K2_FAST_NO_FLAGS,
+};
+
 struct k2_avro_step {
     const struct k2_avro_type *type; /* without its null branch */
     int16_t column;                  /* -1: skip */
     int16_t null_branch;             /* -1: no union */
     uint8_t *enum_map;               /* writer's symbol -> K2's, 255: unknown */
+    uint8_t fast;                    /* enum k2_avro_fast; what follows is of fast steps alone */
+    uint8_t null_byte;               /* what null is on the wire: 0 or 2 */
+    bool may_be_null;                /* 8 bytes wide, and takes a null */
+    bool has_valid;                  /* tells null from 0 */
 };
 
 struct k2_avro_plan {
