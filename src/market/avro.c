@@ -51,14 +51,28 @@ static const int8_t reference_wire[] = {
 static const int8_t event_wire[] = {K2_EVENT_TYPE,  K2_EVENT_SOURCE,     K2_EVENT_IDENTITY,
                                     K2_EVENT_STAGE, K2_EVENT_ERROR_CODE, K2_EVENT_ERROR,
                                     K2_EVENT_RAW,   K2_EVENT_INGESTION};
+#define WIRE(name) .columns = (name), .count = K2_COUNT(name)
 static const struct {
     const int8_t *columns;
     int count;
+    /* Those whose length a row decides, -1 ends: codes of strings, and spans of the batch's text.
+     */
+    int8_t symbols[4], spans[8];
 } wires[K2_KIND_COUNT] = {
-    [K2_TRADE] = {trade_wire, K2_COUNT(trade_wire)},
-    [K2_QUOTE] = {quote_wire, K2_COUNT(quote_wire)},
-    [K2_REFERENCE] = {reference_wire, K2_COUNT(reference_wire)},
-    [K2_EVENT] = {event_wire, K2_COUNT(event_wire)},
+    [K2_TRADE] = {WIRE(trade_wire),
+                  {K2_TRADE_SYMBOL, K2_TRADE_EXCHANGE, K2_TRADE_CURRENCY, -1},
+                  {K2_TRADE_ID, K2_TRADE_CONDITIONS, K2_TRADE_VENDOR_DATA, -1}},
+    [K2_QUOTE] = {WIRE(quote_wire),
+                  {K2_QUOTE_SYMBOL, K2_QUOTE_EXCHANGE, K2_QUOTE_CURRENCY, -1},
+                  {K2_QUOTE_ID, K2_QUOTE_VENDOR_DATA, -1}},
+    [K2_REFERENCE] = {WIRE(reference_wire),
+                      {K2_REFERENCE_SYMBOL, K2_REFERENCE_EXCHANGE, -1},
+                      {K2_REFERENCE_COMPANY_ID, K2_REFERENCE_COMPANY_NAME, K2_REFERENCE_ISIN,
+                       K2_REFERENCE_CURRENCY, K2_REFERENCE_VENDOR_DATA, -1}},
+    [K2_EVENT] = {WIRE(event_wire),
+                  {-1},
+                  {K2_EVENT_TYPE, K2_EVENT_SOURCE, K2_EVENT_IDENTITY, K2_EVENT_STAGE,
+                   K2_EVENT_ERROR_CODE, K2_EVENT_ERROR, K2_EVENT_RAW, -1}},
 };
 
 /* ---- encoding ---- */
@@ -92,6 +106,15 @@ static char *put_bytes(char *p, struct k2_str s) {
     return p + s.len;
 }
 
+/* Text that can be read for K2_WORDS_MAX bytes whatever its length, into room for as many: short
+ * ones are copied without a look at how short. What is too much is overwritten by what follows. */
+static inline char *put_readable(char *p, const char *text, size_t len) {
+    memcpy(p, text, K2_WORDS_MAX);
+    if (K2_UNLIKELY(len > K2_WORDS_MAX))
+        memcpy(p, text, len);
+    return p + len;
+}
+
 /* Decimal: unscaled two's complement, big endian, as few bytes as hold it. */
 static char *put_decimal(char *p, int64_t value) {
     int bytes = (64 - __builtin_clrsbll(value) + 7) / 8;
@@ -111,20 +134,16 @@ static char *put_flags(char *p, uint32_t flags, const char *const *names) {
     return p;
 }
 
-/* Room for one value of any type but text: flags are the longest, all their names at once. */
+/* Room for one value of any type but for its text: flags are the longest, all names at once. */
 enum { VALUE_BYTES = 24, FLAGS_BYTES = 160 };
 
 /* Room for a row: what all rows need, and the text of this one. */
-static size_t row_bytes(const struct k2_batch *batch, const int8_t *wire, int count, uint32_t row) {
-    size_t total = 64 + (size_t)count * VALUE_BYTES + FLAGS_BYTES;
-    for (int i = 0; i < count; i++) {
-        enum k2_type type = batch->schema->columns[wire[i]].type;
-        const struct k2_vector *v = &batch->col[wire[i]];
-        if (type == K2_SYMBOL)
-            total += 2 * batch->strings->names[v->u32[row]].len; /* the message id repeats it */
-        else if (type == K2_STRING || type == K2_BINARY || type == K2_LIST || type == K2_MAP)
-            total += v->span[row].len;
-    }
+static size_t row_bytes(const struct k2_batch *batch, enum k2_kind kind, uint32_t row) {
+    size_t total = 64 + (size_t)wires[kind].count * VALUE_BYTES + FLAGS_BYTES;
+    for (const int8_t *c = wires[kind].symbols; *c >= 0; c++)
+        total += 2 * batch->strings->names[batch->col[*c].u32[row]].len; /* twice: message id */
+    for (const int8_t *c = wires[kind].spans; *c >= 0; c++)
+        total += batch->col[*c].span[row].len;
     return total;
 }
 
@@ -138,9 +157,17 @@ static char *put_value(char *p, const struct k2_batch *batch, int column, uint32
     case K2_DECIMAL: return put_decimal(p, v->i64[row]);
     case K2_ENUM: *p++ = (char)(k2_avro_is_boolean(c) ? v->u8[row] : v->u8[row] << 1); return p;
     case K2_FLAGS: return put_flags(p, v->u32[row], c->names);
-    case K2_SYMBOL: return put_bytes(p, batch->strings->names[v->u32[row]]);
+    case K2_SYMBOL: {
+        struct k2_str name = batch->strings->names[v->u32[row]];
+        return put_readable(put_long(p, (int64_t)name.len), name.ptr, name.len);
+    }
     case K2_STRING:
-    case K2_BINARY: return put_bytes(p, k2_batch_get(batch, v->span[row]));
+    case K2_BINARY: {
+        struct k2_span span = v->span[row];
+        if (K2_UNLIKELY(batch->text.cap - span.offset < K2_WORDS_MAX))
+            return put_bytes(p, k2_batch_get(batch, span));
+        return put_readable(put_long(p, span.len), batch->text.ptr + span.offset, span.len);
+    }
     case K2_LIST:
     case K2_MAP: {
         struct k2_str blocks = k2_batch_get(batch, v->span[row]);
@@ -178,30 +205,29 @@ static char *put_message_id(char *p, const struct k2_batch *batch, uint32_t row)
         *p++ = 0;
         return p;
     }
-    struct k2_str exchange =
-        k2_batch_text(batch, is_trade ? K2_TRADE_EXCHANGE : K2_QUOTE_EXCHANGE, row);
-    struct k2_str symbol = k2_batch_text(batch, is_trade ? K2_TRADE_SYMBOL : K2_QUOTE_SYMBOL, row);
-    char digits[20];
-    size_t count = 0;
-    for (uint64_t n = (uint64_t)number; n; n /= 10)
-        digits[count++] = (char)('0' + n % 10);
-    p = put_long(p, (int64_t)(exchange.len + symbol.len + count + 2));
-    memcpy(p, exchange.ptr, exchange.len);
-    p += exchange.len;
+    const uint32_t *exchanges = batch->col[is_trade ? K2_TRADE_EXCHANGE : K2_QUOTE_EXCHANGE].u32;
+    const uint32_t *symbols = batch->col[is_trade ? K2_TRADE_SYMBOL : K2_QUOTE_SYMBOL].u32;
+    struct k2_str exchange = k2_intern_str(batch->strings, exchanges[row]);
+    struct k2_str symbol = k2_intern_str(batch->strings, symbols[row]);
+    char digits[20 + K2_WORDS_MAX]; /* the number ends at 20 */
+    unsigned first = 20;
+    uint64_t n = (uint64_t)number;
+    for (; n >= 10; n /= 10)
+        digits[--first] = (char)('0' + n % 10);
+    digits[--first] = (char)('0' + n);
+    p = put_long(p, (int64_t)(exchange.len + symbol.len + 20 - first + 2));
+    p = put_readable(p, exchange.ptr, exchange.len);
     *p++ = '.';
-    memcpy(p, symbol.ptr, symbol.len);
-    p += symbol.len;
+    p = put_readable(p, symbol.ptr, symbol.len);
     *p++ = '.';
-    while (count)
-        *p++ = digits[--count];
-    return p;
+    return put_readable(p, digits + first, 20 - first);
 }
 
 void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_id,
                     struct k2_buf *out) {
     const int8_t *wire = wires[batch->schema->kind].columns;
     int count = wires[batch->schema->kind].count;
-    size_t bound = row_bytes(batch, wire, count, row);
+    size_t bound = row_bytes(batch, batch->schema->kind, row);
     char *start = k2_buf_reserve(out, bound), *p = start;
     uint32_t id = __builtin_bswap32(schema_id);
     *p++ = 0;
