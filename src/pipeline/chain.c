@@ -239,8 +239,13 @@ void k2_chain_fill(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
 
 /* ---- numbers ---- */
 
-static int64_t day_number(int64_t time_us) {
-    return k2_yyyymmdd(k2_days_from_us(time_us)) * K2_NUMBER_DAY;
+static int64_t day_number(struct k2_lane *lane, int64_t time_us) {
+    int32_t day = k2_days_from_us(time_us);
+    if (day != lane->numbered_day || !lane->day_number) {
+        lane->numbered_day = day;
+        lane->day_number = k2_yyyymmdd(day) * K2_NUMBER_DAY;
+    }
+    return lane->day_number;
 }
 
 /* A venue that began to count anew without saying so: the number moves into the new session and the
@@ -249,7 +254,7 @@ static int64_t restart(struct k2_lane *lane, struct k2_key *key, uint32_t row, i
                        int64_t time_us) {
     if (k2_sequence_fell(key, raw, time_us)) {
         key->reset_time_us = time_us;
-        key->reset_day = day_number(time_us);
+        key->reset_day = day_number(lane, time_us);
     }
     if (!key->reset_day || time_us < key->reset_time_us)
         return raw;
@@ -285,7 +290,7 @@ static int64_t number_row(struct k2_lane *lane, const struct k2_lane_topic *topi
     int64_t *platform = &b->col[c->platform_sequence].i64[row];
     bool is_given = *platform > 0;
     if (!is_given)
-        *platform = K2_MAX(key->last_platform + 1, day_number(time_us) + 1);
+        *platform = K2_MAX(key->last_platform + 1, day_number(lane, time_us) + 1);
     key->last_platform = K2_MAX(key->last_platform, *platform);
     bool is_source = b->col[c->source_sequence].valid[row];
     *ret_is_source = is_source;

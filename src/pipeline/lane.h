@@ -136,6 +136,8 @@ struct k2_lane {
     uint32_t *order, *rank;
     uint32_t rank_count;
     struct k2_random random;
+    int32_t numbered_day; /* whose day_number is kept: rows come in runs of a day */
+    int64_t day_number;
     int64_t topics_checked_ns;
     int64_t rebuilt;                  /* sections made from the tables since the lane began */
     struct k2_pipeline_counts totals; /* committed; guarded by the pipeline's lock when threaded */
