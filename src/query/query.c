@@ -175,15 +175,17 @@ static void read_columns(const struct k2_stream *stream, struct k2_arena *arena,
     *ret_count = (int)count;
 }
 
-/* Learns the columns by preparing the statement over the views as users know them. */
+/* Learns the columns by preparing the statement over the views as users know them. Where it runs as
+ * it is, it stays prepared for that. */
 static bool learn_columns(struct k2_run *run, struct k2_err *err) {
-    struct k2_stream stream;
-    K2_TRY(k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&run->gated.body), err));
-    read_columns(&stream, &run->arena, &run->columns, &run->column_count);
-    k2_stream_done(&stream);
+    const char *sql = k2_buf_cstr(&run->gated.body);
+    K2_TRY(k2_stream_prepare(&run->stream, run->query->engine, sql, err));
+    read_columns(&run->stream, &run->arena, &run->columns, &run->column_count);
     run->needs_wrap = run->format == K2_FORMAT_PARQUET || run->plan.sources.is_wide;
     for (int i = 0; i < run->column_count; i++)
         run->needs_wrap |= run->columns[i].id == DUCKDB_TYPE_INVALID;
+    if (run->needs_wrap)
+        k2_stream_done(&run->stream);
     return true;
 }
 
@@ -285,7 +287,8 @@ static bool put_rows(struct k2_run *run, struct k2_stream *stream, struct k2_for
 }
 
 /* Columns as they come from the statement that runs, under the names the user's SQL gave them. */
-static bool format_rows(struct k2_run *run, struct k2_stream *stream, struct k2_err *err) {
+static bool format_rows(struct k2_run *run, struct k2_err *err) {
+    struct k2_stream *stream = &run->stream;
     struct k2_type_node *columns;
     int count;
     struct k2_arena arena = {0};
@@ -306,8 +309,9 @@ static bool format_rows(struct k2_run *run, struct k2_stream *stream, struct k2_
 }
 
 static bool stream_rows(struct k2_run *run, struct k2_err *err) {
+    if (run->stream.statement)
+        return format_rows(run, err);
     struct k2_buf sql = {0};
-    struct k2_stream stream = {0};
     bool ok = true;
     if (run->gated.is_explain) {
         k2_buf_text(&sql, run->gated.is_analyze ? "EXPLAIN ANALYZE " : "EXPLAIN ");
@@ -315,9 +319,8 @@ static bool stream_rows(struct k2_run *run, struct k2_err *err) {
     } else {
         ok = k2_query_select(run, 0, &sql, err);
     }
-    ok = ok && k2_stream_prepare(&stream, run->query->engine, k2_buf_cstr(&sql), err) &&
-         format_rows(run, &stream, err);
-    k2_stream_done(&stream);
+    ok = ok && k2_stream_prepare(&run->stream, run->query->engine, k2_buf_cstr(&sql), err) &&
+         format_rows(run, err);
     k2_buf_done(&sql);
     return ok;
 }
@@ -354,6 +357,7 @@ bool k2_query_run(struct k2_query *query, struct k2_str sql, enum k2_format form
               open_engine(query, needs_out || query->has_out, err);
     if (ok && k2_engine_begin(query->engine, query->limits.timeout_ms, err)) {
         ok = k2_gate(query->engine, sql, &run.gated, err) && run_gated(&run, err);
+        k2_stream_done(&run.stream);
         k2_plan_done(&run.plan);
         k2_gated_done(&run.gated);
         k2_arena_done(&run.arena);

@@ -47,7 +47,8 @@ struct k2_run {
      * have type id DUCKDB_TYPE_INVALID. */
     struct k2_type_node *columns;
     int column_count;
-    bool needs_wrap; /* some column must be cast */
+    bool needs_wrap;         /* some column must be cast */
+    struct k2_stream stream; /* of the user's own SELECT, from learning its columns until it runs */
     struct k2_arena arena;
 };
 /* Appends the SELECT to run: the user's own, or one over it that casts what must be cast, gives

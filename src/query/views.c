@@ -93,14 +93,19 @@ static void file_select(const struct k2_source *source, bool is_wide, struct k2_
     k2_buf_text(sql, "})");
 }
 
-static bool make_stored(struct k2_engine *engine, const struct k2_source *source, bool is_wide,
-                        const struct k2_schema *schema, struct k2_err *err) {
+void k2_source_select(const struct k2_source *source, bool is_wide, struct k2_buf *sql) {
+    if (source->path_count)
+        file_select(source, is_wide, sql);
+    else
+        empty_select(source, is_wide, sql);
+}
+
+static bool make_stored(struct k2_engine *engine, const struct k2_sources *sources, int kind,
+                        struct k2_err *err) {
+    const struct k2_schema *schema = k2_schema_of(kind);
     struct k2_buf sql = {0};
     k2_buf_printf(&sql, "CREATE OR REPLACE VIEW k2.%s AS ", schema->name);
-    if (source->path_count)
-        file_select(source, is_wide, &sql);
-    else
-        empty_select(source, is_wide, &sql);
+    k2_source_select(&sources->kinds[kind], sources->is_wide, &sql);
     bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
     return ok ||
@@ -114,20 +119,18 @@ static bool make_sql_table(struct k2_engine *engine, const struct k2_sources *so
     if (id == K2_SQL_COMMITS)
         return k2_views_commits(engine, sources, err);
     const struct k2_sql_table *table = k2_sql_table_of(id);
+    for (int i = 0; i < table->kind_count && !k2_view_is_whole(id); i++)
+        K2_TRY(make_stored(engine, sources, table->kinds[i], err));
     struct k2_buf sql = {0};
     k2_buf_printf(&sql, "CREATE OR REPLACE VIEW %s.%s AS ", table->schema, table->name);
     k2_view_select(sources, id, &sql);
     bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
-    return ok || k2_err_wrap(err, "make the view %s.%s", table->schema, table->name);
+    return ok || k2_err_wrap(err, "open the files of %s.%s", table->schema, table->name);
 }
 
 bool k2_views_make(struct k2_engine *engine, const struct k2_sources *sources, uint32_t tables,
                    struct k2_err *err) {
-    for (int kind = 0; kind < K2_KIND_COUNT; kind++)
-        if (sources->kinds[kind].is_used)
-            K2_TRY(make_stored(engine, &sources->kinds[kind], sources->is_wide, k2_schema_of(kind),
-                               err));
     for (int id = 0; id < K2_SQL_TABLE_COUNT; id++)
         if (tables & 1u << id)
             K2_TRY(make_sql_table(engine, sources, id, err));

@@ -47,7 +47,12 @@ void k2_source_columns(struct k2_source *source, const struct k2_schema *schema,
 bool k2_views_make(struct k2_engine *engine, const struct k2_sources *sources, uint32_t tables,
                    struct k2_err *err) K2_MUST;
 
-/* Appends the SELECT of a SQL table over the stored tables k2.<data type>. */
+/* Appends the SELECT that reads a stored table. */
+void k2_source_select(const struct k2_source *source, bool is_wide, struct k2_buf *sql);
+/* Whether a SQL table's SELECT reads one stored table, once, and holds the reading of it: DuckDB
+ * binds every view when it is made, so one less is made. The others read views k2.<data type>. */
+bool k2_view_is_whole(int table);
+/* Appends the SELECT of a SQL table. */
 void k2_view_select(const struct k2_sources *sources, int table, struct k2_buf *sql);
 /* Makes and fills the table ops.commits. */
 bool k2_views_commits(struct k2_engine *engine, const struct k2_sources *sources,

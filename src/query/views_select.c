@@ -1,4 +1,4 @@
-/* views_select.c -- what each SQL table is, over the stored tables k2.<data type>. */
+/* views_select.c -- what each SQL table is, over the stored tables. */
 #include "query/views.h"
 
 /* The number of a message: the venue's, else K2's own (contracts 2). */
@@ -73,20 +73,31 @@ static void put_gaps(struct k2_buf *sql) {
              ") AS f ON f.gap_id = g.gap_id");
 }
 
-static void put_instruments_latest(struct k2_buf *sql, const struct k2_source *source) {
+static void put_from(struct k2_buf *sql, const struct k2_source *source, bool is_wide) {
+    k2_buf_text(sql, " FROM (");
+    k2_source_select(source, is_wide, sql);
+    k2_buf_byte(sql, ')');
+}
+
+static void put_instruments_latest(struct k2_buf *sql, const struct k2_source *source,
+                                   bool is_wide) {
     k2_buf_text(sql, "SELECT ");
     put_instruments(sql, source);
-    k2_buf_text(sql, " FROM k2.reference_data QUALIFY row_number() OVER (PARTITION BY exchange, "
-                     "symbol ORDER BY platform_sequence DESC, log_offset DESC) = 1");
+    put_from(sql, source, is_wide);
+    k2_buf_text(sql, " QUALIFY row_number() OVER (PARTITION BY exchange, symbol "
+                     "ORDER BY platform_sequence DESC, log_offset DESC) = 1");
+}
+
+bool k2_view_is_whole(int table) {
+    return table != K2_SQL_GAPS && table != K2_SQL_TRADES_FINAL;
 }
 
 void k2_view_select(const struct k2_sources *sources, int table, struct k2_buf *sql) {
     const struct k2_source *source = &sources->kinds[k2_sql_table_of(table)->kinds[0]];
-    const char *from = k2_schema_of(k2_sql_table_of(table)->kinds[0])->name;
     switch (table) {
     case K2_SQL_GAPS: put_gaps(sql); return;
     case K2_SQL_TRADES_FINAL: put_trades_final(sql, source); return;
-    case K2_SQL_INSTRUMENTS: put_instruments_latest(sql, source); return;
+    case K2_SQL_INSTRUMENTS: put_instruments_latest(sql, source, sources->is_wide); return;
     default: break;
     }
     k2_buf_text(sql, "SELECT ");
@@ -102,5 +113,5 @@ void k2_view_select(const struct k2_sources *sources, int table, struct k2_buf *
         break;
     default: put_all(sql, source); break;
     }
-    k2_buf_printf(sql, " FROM k2.%s", from);
+    put_from(sql, source, sources->is_wide);
 }
