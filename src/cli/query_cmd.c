@@ -9,24 +9,53 @@
 #include "base/file.h"
 #include "cli/query_run.h"
 
-/* Ctrl-C reaches the engine through a thread of its own: a signal handler may not call it. */
+/* Ctrl-C reaches the engine through a thread of its own: a signal handler may not call it. The
+ * thread looks now and then, and is woken at the end so that nobody waits for its next look. */
 struct canceller {
     struct k2_query *query;
-    atomic_bool is_done;
+    bool is_done; /* guarded by lock */
+    pthread_mutex_t lock;
+    pthread_cond_t done;
     pthread_t thread;
 };
 
 static void *watch(void *self) {
+    enum { LOOK_NS = 5000000 };
     struct canceller *c = self;
     bool is_told = false;
-    while (!atomic_load(&c->is_done)) {
+    pthread_mutex_lock(&c->lock);
+    while (!c->is_done) {
         if (atomic_load(&k2_stop_asked) && !is_told) {
             k2_query_cancel(c->query);
             is_told = true;
         }
-        k2_clock_real()->sleep_ns(k2_clock_real(), 5000000);
+        int64_t until = k2_monotonic_ns() + LOOK_NS;
+        struct timespec at = {until / 1000000000, until % 1000000000};
+        pthread_cond_timedwait(&c->done, &c->lock, &at);
     }
+    pthread_mutex_unlock(&c->lock);
     return NULL;
+}
+
+static bool watch_begin(struct canceller *c) {
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->done, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&c->lock, NULL);
+    return pthread_create(&c->thread, NULL, watch, c) == 0;
+}
+
+static void watch_end(struct canceller *c, bool is_watched) {
+    pthread_mutex_lock(&c->lock);
+    c->is_done = true;
+    pthread_cond_signal(&c->done);
+    pthread_mutex_unlock(&c->lock);
+    if (is_watched)
+        pthread_join(c->thread, NULL);
+    pthread_cond_destroy(&c->done);
+    pthread_mutex_destroy(&c->lock);
 }
 
 struct output {
@@ -52,11 +81,9 @@ bool k2_query_stream(struct k2_home *home, struct k2_str sql, const char *as_of,
     struct canceller c = {.query = k2_query_open(&opts, err)};
     if (!c.query)
         return false;
-    bool is_watched = pthread_create(&c.thread, NULL, watch, &c) == 0;
+    bool is_watched = watch_begin(&c);
     bool ok = k2_query_run(c.query, sql, format, write_out, &output, ret, err);
-    atomic_store(&c.is_done, true);
-    if (is_watched)
-        pthread_join(c.thread, NULL);
+    watch_end(&c, is_watched);
     k2_query_free(c.query);
     return ok;
 }
