@@ -74,7 +74,7 @@ struct named {
 struct compiler {
     struct k2_wire_node *nodes;
     const struct k2_json **sources; /* the JSON each node is made from */
-    int count;
+    int count, max;
     struct named *names;
     int name_count;
 };
@@ -100,7 +100,7 @@ static bool find_kind(struct k2_str name, enum k2_wire_kind *ret_kind) {
 }
 
 static bool add_part(struct compiler *c, const struct k2_json *source, int32_t field_id) {
-    if (c->count == K2_WIRE_NODES_MAX)
+    if (c->count == c->max)
         return false;
     c->sources[c->count] = source;
     c->nodes[c->count++] = (struct k2_wire_node){.field_id = field_id};
@@ -193,16 +193,26 @@ static bool fill(struct compiler *c, int index) {
     return fill_complex(c, node, source);
 }
 
+/* Every type stands for a JSON value of its own, and before each but the first is one of these. */
+static int types_at_most(struct k2_str json) {
+    size_t count = 1;
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.ptr[i];
+        count += (c == ',') + (c == ':') + (c == '[') + (c == '{');
+    }
+    return (int)K2_MIN(count, (size_t)K2_WIRE_NODES_MAX);
+}
+
 bool k2_wire_compile(struct k2_str json, struct k2_arena *arena, struct k2_wire_schema *ret_schema,
                      struct k2_err *err) {
     K2_AUTO(k2_json_freep) struct k2_json *root = k2_json_parse(json, err);
     if (!root)
         return k2_err_wrap(err, "Avro schema");
     struct k2_arena scratch = {0};
-    struct compiler c = {0};
-    c.nodes = k2_arena_new(&scratch, struct k2_wire_node, K2_WIRE_NODES_MAX);
-    c.sources = k2_arena_new(&scratch, const struct k2_json *, K2_WIRE_NODES_MAX);
-    c.names = k2_arena_new(&scratch, struct named, K2_WIRE_NODES_MAX);
+    struct compiler c = {.max = types_at_most(json)};
+    c.nodes = k2_arena_new(&scratch, struct k2_wire_node, c.max);
+    c.sources = k2_arena_new(&scratch, const struct k2_json *, c.max);
+    c.names = k2_arena_new(&scratch, struct named, c.max);
     bool ok = add_part(&c, root, -1);
     for (int i = 0; ok && i < c.count; i++)
         ok = fill(&c, i);
