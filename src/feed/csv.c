@@ -11,10 +11,22 @@ enum { BUFFER_BYTES = 1 << 21, RAW_KEPT = 1 << 16 };
 
 /* ---- batches ---- */
 
+/* Rows are zeroed many at once, when a batch has been given away. */
+static void clear_rows(struct k2_batch *batch, uint32_t first, uint32_t count) {
+    for (int i = 0; i < batch->schema->column_count; i++) {
+        size_t width = k2_type_width(batch->schema->columns[i].type);
+        memset((char *)batch->col[i].data + first * width, 0, count * width);
+        if (batch->col[i].valid)
+            memset(batch->col[i].valid + first, 0, count);
+    }
+}
+
 static bool flush_topic(struct k2_csv *csv, struct k2_csv_topic *topic) {
     if (!topic->batch->rows)
         return true;
     K2_TRY(csv->out->batch(csv->out->self, topic->name, topic->batch, csv->err));
+    clear_rows(topic->batch, 0, topic->given);
+    topic->given = 0;
     k2_batch_clear(topic->batch);
     csv->last_batch = NULL;
     return true;
@@ -30,7 +42,7 @@ static bool flush_all(struct k2_csv *csv) {
     return true;
 }
 
-static struct k2_csv_topic *find_topic(struct k2_csv *csv, uint32_t exchange, uint8_t asset_class) {
+struct k2_csv_topic *k2_csv_topic(struct k2_csv *csv, uint32_t exchange, uint8_t asset_class) {
     for (int i = 0; i < csv->topic_count; i++)
         if (csv->topics[i].exchange == exchange && csv->topics[i].asset_class == asset_class)
             return &csv->topics[i];
@@ -38,7 +50,7 @@ static struct k2_csv_topic *find_topic(struct k2_csv *csv, uint32_t exchange, ui
 }
 
 struct k2_batch *k2_csv_batch(struct k2_csv *csv, uint32_t exchange, uint8_t asset_class) {
-    struct k2_csv_topic *topic = find_topic(csv, exchange, asset_class);
+    struct k2_csv_topic *topic = k2_csv_topic(csv, exchange, asset_class);
     const struct k2_schema *schema = k2_schema_of(csv->layout->kind);
     if (!topic) {
         if (csv->topic_count == CSV_TOPICS_MAX) {
@@ -57,12 +69,9 @@ struct k2_batch *k2_csv_batch(struct k2_csv *csv, uint32_t exchange, uint8_t ass
     struct k2_batch *batch = topic->batch;
     if ((batch->rows == batch->rows_max || batch->text.len > 1 << 26) && !flush_topic(csv, topic))
         return NULL;
-    for (int i = 0; i < schema->column_count; i++) {
-        size_t width = k2_type_width(schema->columns[i].type);
-        memset((char *)batch->col[i].data + batch->rows * width, 0, width);
-        if (batch->col[i].valid)
-            batch->col[i].valid[batch->rows] = 0;
-    }
+    if (topic->given > batch->rows) /* the row before was no good */
+        clear_rows(batch, batch->rows, 1);
+    topic->given = batch->rows + 1;
     return batch;
 }
 
@@ -259,6 +268,8 @@ bool k2_csv_read(const char *path, const struct k2_csv_opts *opts, const struct 
                            .result = ret_result,
                            .ingestion_us = k2_now_ns(opts->clock) / 1000,
                            .err = err};
+    uint32_t empty = k2_intern_add(&csv->strings, K2_STR(""));
+    K2_ASSERT(empty == 0);
     csv->events = k2_batch_new(k2_schema_of(K2_EVENT), 1024, &csv->strings);
     const char *zone = opts->zone ? opts->zone : layout->zone ? layout->zone : "UTC";
     csv->zone = k2_zone_load(zone, err);

@@ -13,6 +13,7 @@ struct k2_csv_topic {
     uint32_t exchange; /* code, and asset class: what the name was made of */
     uint8_t asset_class;
     struct k2_batch *batch;
+    uint32_t given; /* rows handed out since it was last empty: only the last can be dirty */
 };
 
 /* Per symbol and day: how many lines there were. */
@@ -29,7 +30,7 @@ struct k2_csv {
     const struct k2_feed_out *out;
     struct k2_csv_result *result;
     struct k2_zone *zone;
-    struct k2_intern strings;
+    struct k2_intern strings; /* 0 is the empty one, so that zeroed columns hold it */
     struct k2_csv_topic topics[CSV_TOPICS_MAX];
     int topic_count;
     struct k2_batch *events;
@@ -41,6 +42,11 @@ struct k2_csv {
     char symbol[128], exchange[128], company[64];
     int16_t columns[CSV_FIELDS_MAX]; /* of a header: field -> column of the kind, -1 unknown */
     int column_count;
+    /* Of layouts whose header names the columns: those of the kind, and their fields (-1: none). */
+    struct k2_csv_keys {
+        int symbol, exchange, nanos;
+        int symbol_field, exchange_field, asset_class_field;
+    } keys;
     struct k2_str fields[CSV_FIELDS_MAX];
     int field_count;
     struct k2_buf unquoted;
@@ -89,6 +95,8 @@ bool k2_csv_local_time(struct k2_csv *csv, struct k2_str date, struct k2_str tim
                        int32_t *ret_day, struct k2_csv_fault *fault);
 /* Splits a line into csv->fields; false: unbalanced quotes or too many fields. */
 bool k2_csv_split(struct k2_csv *csv, struct k2_str line, bool is_quoted);
+/* csv.c: the open batch of an exchange and asset class, or NULL. */
+struct k2_csv_topic *k2_csv_topic(struct k2_csv *csv, uint32_t exchange, uint8_t asset_class);
 /* csv.c: the batch rows of an exchange go to, with room for one row; NULL with csv->err. The row's
  * columns are zero. */
 struct k2_batch *k2_csv_batch(struct k2_csv *csv, uint32_t exchange, uint8_t asset_class);

@@ -24,6 +24,26 @@ static bool need(struct k2_csv *csv, const char *name, bool is_given) {
     return k2_err_set(csv->err, K2_INVALID, "%s:1: the header has no column %s", csv->path, name);
 }
 
+/* The field of a column of the kind, or -1. */
+static int find_field(const struct k2_csv *csv, int column) {
+    for (int i = 0; i < csv->column_count; i++)
+        if (csv->columns[i] == column)
+            return i;
+    return -1;
+}
+
+static void find_keys(struct k2_csv *csv, const struct k2_schema *schema) {
+    int symbol = k2_schema_column(schema, K2_STR("symbol"));
+    int exchange = k2_schema_column(schema, K2_STR("exchange"));
+    csv->keys = (struct k2_csv_keys){
+        .symbol = symbol,
+        .exchange = exchange,
+        .nanos = k2_schema_column(schema, K2_STR("timestamp_nanos")),
+        .symbol_field = find_field(csv, symbol),
+        .exchange_field = find_field(csv, exchange),
+        .asset_class_field = find_field(csv, k2_schema_column(schema, K2_STR("asset_class")))};
+}
+
 bool k2_csv_header(struct k2_csv *csv) {
     const struct k2_schema *schema = k2_schema_of(csv->layout->kind);
     csv->column_count = csv->field_count;
@@ -42,6 +62,7 @@ bool k2_csv_header(struct k2_csv *csv) {
     const char *const *names = schema->kind == K2_TRADE   ? trade
                                : schema->kind == K2_QUOTE ? quote
                                                           : reference;
+    find_keys(csv, schema);
     K2_TRY(need(csv, "symbol", csv->opts->symbol != NULL));
     K2_TRY(need(csv, "exchange", csv->opts->exchange != NULL));
     for (; *names; names++)
@@ -86,9 +107,10 @@ static bool fill_time(struct k2_csv *csv, struct k2_batch *b, int column, struct
     int64_t ns;
     if (!k2_iso_to_ns(text, &ns, &why))
         return k2_csv_fault(fault, "TIME", "%s %s", b->schema->columns[column].name, why.msg);
-    bool has_zone = text.len > 10 && (memchr(text.ptr + 10, 'Z', text.len - 10) ||
-                                      memchr(text.ptr + 10, '+', text.len - 10) ||
-                                      memchr(text.ptr + 10, '-', text.len - 10));
+    bool has_zone =
+        text.len > 10 &&
+        (text.ptr[text.len - 1] == 'Z' || memchr(text.ptr + 10, 'Z', text.len - 10) ||
+         memchr(text.ptr + 10, '+', text.len - 10) || memchr(text.ptr + 10, '-', text.len - 10));
     int64_t s = ns / 1000000000 - (ns % 1000000000 < 0), utc;
     if (!has_zone && csv->opts->zone) {
         if (!k2_zone_to_utc(csv->zone, s, &utc))
@@ -97,7 +119,7 @@ static bool fill_time(struct k2_csv *csv, struct k2_batch *b, int column, struct
     }
     int64_t us = ns / 1000 - (ns % 1000 < 0);
     b->col[column].i64[b->rows] = us;
-    int nanos = k2_schema_column(b->schema, K2_STR("timestamp_nanos"));
+    int nanos = csv->keys.nanos;
     if (nanos == column + 1 && !b->col[nanos].i32[b->rows])
         b->col[nanos].i32[b->rows] = (int32_t)(ns - us * 1000);
     return true;
@@ -137,12 +159,8 @@ static bool fill(struct k2_csv *csv, struct k2_batch *b, int column, struct k2_s
 
 /* ---- rows ---- */
 
-/* The field of a column, or an empty one. */
-static struct k2_str field_of(const struct k2_csv *csv, int column) {
-    for (int i = 0; i < csv->column_count; i++)
-        if (csv->columns[i] == column)
-            return csv->fields[i];
-    return (struct k2_str){"", 0};
+static struct k2_str field_at(const struct k2_csv *csv, int field) {
+    return field >= 0 ? csv->fields[field] : (struct k2_str){"", 0};
 }
 
 /* A line that names no number takes its place in the file's order, per symbol and UTC day. */
@@ -161,10 +179,7 @@ static void number_row(struct k2_csv *csv, struct k2_batch *b, int symbol, int e
 }
 
 static void set_defaults(struct k2_csv *csv, struct k2_batch *b, uint8_t asset_class) {
-    uint32_t row = b->rows, none = k2_intern_add(&csv->strings, K2_STR(""));
-    for (int i = 0; i < b->schema->column_count; i++)
-        if (b->schema->columns[i].type == K2_SYMBOL)
-            b->col[i].u32[row] = none;
+    uint32_t row = b->rows;
     if (b->schema->kind == K2_TRADE) {
         b->col[K2_TRADE_ASSET_CLASS].u8[row] = asset_class;
         b->col[K2_TRADE_SIDE].u8[row] = K2_SIDE_UNKNOWN;
@@ -180,26 +195,38 @@ static void set_defaults(struct k2_csv *csv, struct k2_batch *b, uint8_t asset_c
     }
 }
 
-bool k2_csv_named_row(struct k2_csv *csv, struct k2_csv_fault *fault) {
-    const struct k2_schema *schema = k2_schema_of(csv->layout->kind);
-    int symbol = k2_schema_column(schema, K2_STR("symbol"));
-    int exchange = k2_schema_column(schema, K2_STR("exchange"));
-    struct k2_str class = field_of(csv, k2_schema_column(schema, K2_STR("asset_class")));
-    struct k2_str venue =
-        csv->opts->exchange ? k2_str_of(csv->opts->exchange) : field_of(csv, exchange);
-    struct k2_str name = csv->opts->symbol ? k2_str_of(csv->opts->symbol) : field_of(csv, symbol);
-    int asset_class =
-        class.len ? k2_name_index(k2_asset_classes, class) : (int)k2_venue_asset_class(venue);
+/* The code of a venue, checked where no batch of it is open: names of topics are made of it. */
+static bool find_venue(struct k2_csv *csv, struct k2_str venue, int asset_class, uint32_t *ret_code,
+                       struct k2_csv_fault *fault) {
     char topic[K2_TOPIC_MAX];
     struct k2_err why;
+    *ret_code = k2_intern_find(&csv->strings, venue);
+    if (*ret_code != UINT32_MAX && k2_csv_topic(csv, *ret_code, (uint8_t)asset_class))
+        return true;
+    if (!k2_topic_name(k2_schema_of(csv->layout->kind), (enum k2_asset_class)asset_class, venue,
+                       topic, &why))
+        return k2_csv_fault(fault, "EXCHANGE", "%s", why.msg);
+    *ret_code = k2_intern_add(&csv->strings, venue);
+    return true;
+}
+
+bool k2_csv_named_row(struct k2_csv *csv, struct k2_csv_fault *fault) {
+    const struct k2_schema *schema = k2_schema_of(csv->layout->kind);
+    int symbol = csv->keys.symbol, exchange = csv->keys.exchange;
+    struct k2_str class = field_at(csv, csv->keys.asset_class_field);
+    struct k2_str venue = csv->opts->exchange ? k2_str_of(csv->opts->exchange)
+                                              : field_at(csv, csv->keys.exchange_field);
+    struct k2_str name =
+        csv->opts->symbol ? k2_str_of(csv->opts->symbol) : field_at(csv, csv->keys.symbol_field);
+    int asset_class =
+        class.len ? k2_name_index(k2_asset_classes, class) : (int)k2_venue_asset_class(venue);
+    uint32_t code;
     if (asset_class < 0)
         return k2_csv_fault(fault, "ENUM",
                             "asset_class is none of equities, crypto, futures, options");
-    if (!k2_topic_name(schema, (enum k2_asset_class)asset_class, venue, topic, &why))
-        return k2_csv_fault(fault, "EXCHANGE", "%s", why.msg);
+    K2_TRY(find_venue(csv, venue, asset_class, &code, fault));
     if (!name.len)
         return k2_csv_fault(fault, "SYMBOL", "symbol is empty");
-    uint32_t code = k2_intern_add(&csv->strings, venue);
     struct k2_batch *b = k2_csv_batch(csv, code, (uint8_t)asset_class);
     if (!b)
         return false;
