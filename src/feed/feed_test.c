@@ -120,6 +120,48 @@ TEST(csv_sets_bad_lines_aside) {
     forget(&h);
 }
 
+/* Counts rows that hold a source sequence, an id or a currency. */
+static bool hear_optional(void *self, const char *topic, struct k2_batch *batch,
+                          struct k2_err *err) {
+    int64_t *counts = self; /* rows, and those with such a value */
+    (void)topic, (void)err;
+    if (batch->schema->kind != K2_TRADE)
+        return true;
+    counts[0] += batch->rows;
+    for (uint32_t i = 0; i < batch->rows; i++)
+        counts[1] += batch->col[K2_TRADE_SOURCE_SEQUENCE].valid[i] ||
+                     batch->col[K2_TRADE_SOURCE_SEQUENCE].i64[i] ||
+                     batch->col[K2_TRADE_ID].span[i].len ||
+                     k2_batch_text(batch, K2_TRADE_CURRENCY, i).len;
+    return true;
+}
+
+/* What a row does not say is empty in it, whatever the rows of its place before said: a bad one,
+ * and those of the batch before. */
+TEST(csv_rows_hold_nothing_of_other_rows) {
+    enum { FULL = 20000, BARE = 20000 };
+    struct k2_buf text = {0};
+    k2_buf_text(&text, "symbol,exchange,timestamp,trade_id,currency,source_sequence,price,"
+                       "quantity\n");
+    for (int i = 0; i < FULL + BARE; i++)
+        if (i % 2 || i < FULL)
+            k2_buf_printf(&text, "A,NYSE,2024-01-02T03:04:05Z,id,USD,%d,%s,1\n", i + 1,
+                          i % 2 ? "bad" : "1");
+        else
+            k2_buf_text(&text, "A,NYSE,2024-01-02T03:04:05Z,,,,1,1\n");
+    int64_t counts[2] = {0};
+    struct k2_err err = {0};
+    struct k2_feed_out out = {counts, hear_optional, hear_raw, NULL};
+    struct k2_csv_result result;
+    struct k2_csv_opts opts = {
+        .layout = "k2-trades", .sequence_start = 1, .clock = k2_clock_real()};
+    const char *path = write_file("rows.csv", k2_buf_view(&text));
+    CHECK_OK(k2_csv_read(path, &opts, &out, &result, &err));
+    CHECK(counts[0] == (FULL + BARE) / 2 && counts[1] == FULL / 2);
+    CHECK(result.events == (FULL + BARE) / 2);
+    k2_buf_done(&text);
+}
+
 TEST(csv_passes_over_lines_without_end) {
     struct k2_buf text = {0};
     struct heard h = {0};
