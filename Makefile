@@ -32,13 +32,8 @@ nightly: setup ## the large tiers: every call failed, 1,000 kills, 10,000 seeds,
 bench: release ## benchmarks
 	@build/k2 bench
 
-coverage: setup ## line coverage of the unit tests, as build/coverage/index.html
-	@test -f build/coverage/build.ninja || cmake --preset coverage
-	@cmake --build build/coverage
-	@find build/coverage -name '*.gcda' -delete
-	@for t in build/coverage/test_*; do [ ! -x $$t ] || $$t >/dev/null 2>&1 || echo "$$t failed"; done
-	@gcovr --root . --filter src/ --exclude '.*_test\.c' --gcov-ignore-parse-errors \
-	  --html-details build/coverage/index.html --print-summary build/coverage
+coverage: setup ## line coverage of all tests by room, and build/coverage/index.html
+	@tools/coverage
 
 fuzz: setup ## every fuzz target for FUZZ_SECONDS (30)
 	@test -f build/fuzz/build.ninja || cmake --preset fuzz
