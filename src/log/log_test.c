@@ -425,6 +425,48 @@ TEST(log_headers_that_make_no_sense_end_the_journal) {
     rig_close(&r);
 }
 
+/* A frame whose checksum is right, but whose records do not fit in it. */
+TEST(log_records_that_pass_their_frame_are_named) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_frame frame;
+    struct k2_record record;
+    char path[256], bytes[512];
+    int64_t from[4] = {0};
+    int count;
+    rig_open(&r, false);
+    put(&r, 1, 1);
+    append(&r);
+    last_segment(&r, path);
+    int fd = open(path, O_RDWR);
+    ssize_t size = pread(fd, bytes, sizeof bytes, 0);
+    memcpy(&frame, bytes, sizeof frame);
+    CHECK(size == (ssize_t)frame.bytes);
+    bytes[K2_FRAME_BYTES + 7] = 1; /* 16 MiB of value */
+    frame.crc = k2_crc32c(0, bytes + 8, (size_t)size - 8);
+    memcpy(bytes + 4, &frame.crc, 4);
+    CHECK(pwrite(fd, bytes, (size_t)size, 0) == size);
+    close(fd);
+    struct k2_log_reader *reader = k2_log_reader_new(r.log, TOPIC, from, &err);
+    CHECK(reader && !k2_log_read(reader, &record, 1, &count, &err) && count == 0);
+    CHECK(err.code == K2_CORRUPT && strstr(err.msg, "inside a record"));
+    k2_log_reader_free(reader);
+    rig_close(&r);
+}
+
+TEST(log_refuses_what_it_cannot_open) {
+    static const struct k2_log_opts wrong[] = {{.url = "kafka", .partitions = 4},
+                                               {.url = "embedded:relative", .partitions = 4},
+                                               {.url = "memory:", .partitions = 0},
+                                               {.url = "memory:", .partitions = 1025}};
+    struct k2_err err = {0};
+    for (size_t i = 0; i < K2_COUNT(wrong); i++) {
+        err = (struct k2_err){0};
+        CHECK(!k2_log_open(&wrong[i], &err) && err.code == K2_USAGE);
+    }
+    CHECK(!k2_registry_open("embedded:relative", &err) && err.code == K2_USAGE);
+}
+
 static void *append_many(void *self) {
     struct rig *shared = self;
     struct rig own = {.log = shared->log, .registry = shared->registry};

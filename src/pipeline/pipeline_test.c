@@ -293,6 +293,207 @@ TEST(pipeline_sets_undecodable_records_aside) {
     rig_close(&r);
 }
 
+/* One code of a dead letter per row, each followed by a space, in the order they were read. */
+static bool add_codes(void *self, const struct k2_batch *rows) {
+    int column = k2_schema_column(rows->schema, K2_STR("error_code"));
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        k2_buf_str(self, k2_batch_text(rows, column, i));
+        k2_buf_byte(self, ' ');
+    }
+    return true;
+}
+
+static void read_rows(struct rig *r, const char *table, enum k2_kind kind, k2_rows_fn *each,
+                      void *self) {
+    const struct k2_metadata *metadata = NULL;
+    struct k2_intern strings = {0};
+    struct k2_err err = {0};
+    CHECK_OK(k2_lake_load(r->lake, &table, 1, &metadata, &err));
+    struct k2_read_opts read = {
+        .metadata = metadata, .schema = k2_schema_of(kind), .columns = ~0u, .strings = &strings};
+    CHECK_OK(k2_table_read(r->lake, &read, each, self, &err));
+    k2_metadata_unref(metadata);
+    k2_intern_done(&strings);
+}
+
+/* The log's newest record of the partition that key lives in, copied. */
+static struct k2_record newest(struct rig *r, struct k2_str key, struct k2_buf *value) {
+    int64_t from[4] = {-1, -1, -1, -1};
+    struct k2_err err = {0};
+    struct k2_log_range ranges[4];
+    struct k2_record record = {0};
+    int count, p = (int)k2_key_partition(key, 4);
+    CHECK_OK(k2_log_ranges(r->log, TOPIC, ranges, &err));
+    from[p] = ranges[p].end - 1;
+    struct k2_log_reader *reader = k2_log_reader_new(r->log, TOPIC, from, &err);
+    CHECK(reader);
+    CHECK_OK(k2_log_read(reader, &record, 1, &count, &err));
+    CHECK(count == 1 && k2_str_eq(record.key, key));
+    k2_buf_clear(value);
+    k2_buf_str(value, record.value);
+    k2_log_reader_free(reader);
+    return (struct k2_record){
+        .log_partition = p, .key = key, .value = k2_buf_view(value), .offset = record.offset};
+}
+
+static void append_raw(struct rig *r, struct k2_record record) {
+    struct k2_err err = {0};
+    struct k2_ticket ticket;
+    CHECK_OK(k2_log_write_raw(r->log, TOPIC, &record, 1, &ticket, &err));
+    CHECK_OK(k2_log_wait(r->log, &ticket, &err));
+}
+
+TEST(pipeline_says_why_a_row_was_set_aside) {
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    struct k2_batch *b = r.batch;
+    put(&r, "S1", 1, 1000);
+    b->col[K2_TRADE_TIMESTAMP].i64[0] = -6000000000000000;
+    put(&r, "S2", 1, 1000);
+    b->col[K2_TRADE_NANOS].i32[1] = 1000;
+    put(&r, "S3", 1, 1000);
+    b->col[K2_TRADE_TIMESTAMP].i64[2] = DAY_US + 3600000000ll + 61000000;
+    put(&r, "S 4", 1, 1000);
+    put(&r, "S5", 1, 1000);
+    b->col[K2_TRADE_QUANTITY].i64[4] = -1;
+    put(&r, "S6", 1, 1000);
+    b->col[K2_TRADE_EXCHANGE].u32[5] = k2_intern_add(&r.strings, K2_STR("NYSE"));
+    put(&r, "S7", 0, 1000);
+    put(&r, "S8", -3, 1000);
+    put(&r, "AAA", 1, 1000);
+    append(&r);
+    settle(&r);
+    struct k2_buf codes = {0};
+    read_rows(&r, "ops.dead_letters", K2_DEAD_LETTER, add_codes, &codes);
+    static const char *const expected[] = {"TIME_ABSURD ",      "TIME_IN_FUTURE ",
+                                           "SYMBOL_MALFORMED ", "QUANTITY_NEGATIVE ",
+                                           "TOPIC_MISMATCH ",   "NUMBER_NOT_POSITIVE "};
+    for (size_t i = 0; i < K2_COUNT(expected); i++)
+        if (!strstr(k2_buf_cstr(&codes), expected[i]))
+            fail_msg("no %s in %s", expected[i], k2_buf_cstr(&codes));
+    CHECK(sums_of(&r, K2_DEAD_LETTER).rows == 8 && sums_of(&r, K2_TRADE).rows == 1);
+    k2_buf_done(&codes);
+    rig_close(&r);
+}
+
+/* A key belongs to one log partition, and its text must be text. */
+TEST(pipeline_sets_a_split_key_and_a_torn_text_aside) {
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    put(&r, "AAA", 1234567, 1000);
+    append(&r);
+    struct k2_buf value = {0}, codes = {0};
+    struct k2_record record = newest(&r, K2_STR("SIMX.AAA"), &value);
+    settle(&r);
+    record.log_partition = (record.log_partition + 1) % 4;
+    append_raw(&r, record);
+    size_t symbol = value.len;
+    for (size_t i = 5; i + 3 < value.len; i++)
+        if (memcmp(value.ptr + i, "AAA", 3) == 0)
+            symbol = i;
+    CHECK(symbol < value.len);
+    value.ptr[symbol] = (char)0xff;
+    record.log_partition = (record.log_partition + 3) % 4;
+    append_raw(&r, record);
+    settle(&r);
+    read_rows(&r, "ops.dead_letters", K2_DEAD_LETTER, add_codes, &codes);
+    if (!strstr(k2_buf_cstr(&codes), "KEY_SPLIT ") || !strstr(codes.ptr, "TEXT_MALFORMED "))
+        fail_msg("%s", codes.ptr);
+    CHECK(sums_of(&r, K2_DEAD_LETTER).rows == 2 && sums_of(&r, K2_TRADE).rows == 1);
+    k2_buf_done(&value);
+    k2_buf_done(&codes);
+    rig_close(&r);
+}
+
+static bool find_restart(void *self, const struct k2_batch *rows) {
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        struct k2_str vendor = k2_batch_text(rows, K2_TRADE_VENDOR_DATA, i);
+        bool is_moved = rows->col[K2_TRADE_SOURCE_SEQUENCE].i64[i] > 1000;
+        *(int *)self += is_moved && memmem(vendor.ptr, vendor.len, "lot", 3);
+    }
+    return true;
+}
+
+/* Numbers that fell by more than half while hours passed are a new session, not old records: they
+ * move above the old ones, and what the venue said of the row stays. */
+TEST(pipeline_takes_a_venue_that_counts_anew) {
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    for (int64_t n = 991; n <= 1000; n++)
+        put(&r, "AAA", n, 1000);
+    append(&r);
+    r.clock.ns += 4 * 3600000000000ll;
+    struct k2_str key = K2_STR("lot"), text = K2_STR("odd");
+    for (int64_t n = 1; n <= 3; n++) {
+        put(&r, "AAA", n, 1000);
+        r.batch->col[K2_TRADE_TIMESTAMP].i64[n - 1] += 2 * 3600000000ll;
+        r.batch->col[K2_TRADE_VENDOR_DATA].span[n - 1] = k2_batch_put_map(r.batch, &key, &text, 1);
+        r.batch->col[K2_TRADE_VENDOR_DATA].valid[n - 1] = 1;
+    }
+    append(&r);
+    settle(&r);
+    struct k2_pipeline_counts n;
+    int found = 0;
+    k2_pipeline_counts(r.pipeline, &n);
+    CHECK(n.rows == 13 && n.gaps == 0 && n.late == 0 && n.duplicates == 0 && n.rejected == 0);
+    read_rows(&r, "market_data.trades", K2_TRADE, find_restart, &found);
+    CHECK(found == 3);
+    rig_close(&r);
+}
+
+TEST(pipeline_leaves_topics_alone_that_were_not_named) {
+    struct rig r;
+    rig_open(&r);
+    put(&r, "AAA", 1, 1000);
+    append(&r);
+    r.opts.topics = "market.crypto.trades.simc, market.equities.quotes.simx";
+    open_pipeline(&r);
+    settle(&r);
+    struct k2_pipeline_counts n;
+    k2_pipeline_counts(r.pipeline, &n);
+    CHECK(n.records == 0 && n.rows == 0);
+    r.opts.topics = "market.crypto.trades.simc, " TOPIC;
+    open_pipeline(&r);
+    settle(&r);
+    CHECK(sums_of(&r, K2_TRADE).rows == 1);
+    rig_close(&r);
+}
+
+/* Producers come with schemas of their own; only so many plans are kept, none is forgotten. */
+TEST(pipeline_decodes_by_any_number_of_schemas) {
+    struct rig r;
+    struct k2_err err = {0};
+    enum { SCHEMAS = 40 };
+    rig_open(&r);
+    open_pipeline(&r);
+    put(&r, "AAA", 1111111, 1000);
+    append(&r);
+    struct k2_buf value = {0}, json = {0};
+    struct k2_record record = newest(&r, K2_STR("SIMX.AAA"), &value);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < SCHEMAS; i++) {
+            uint32_t id;
+            k2_buf_clear(&json);
+            k2_schema_avro(k2_schema_of(K2_TRADE), &json);
+            for (int n = 0; n <= i; n++)
+                k2_buf_byte(&json, ' '); /* the same, but another text */
+            CHECK_OK(k2_registry_register(r.registry, "x-value", k2_buf_view(&json), &id, &err));
+            for (int byte = 0; byte < 4; byte++)
+                value.ptr[1 + byte] = (char)(id >> (24 - 8 * byte));
+            append_raw(&r, record);
+        }
+    settle(&r);
+    struct k2_pipeline_counts n;
+    k2_pipeline_counts(r.pipeline, &n);
+    CHECK(n.rows == 1 && n.duplicates == 2 * SCHEMAS && n.rejected == 0);
+    k2_buf_done(&value);
+    k2_buf_done(&json);
+    rig_close(&r);
+}
+
 /* A mixed stream, deterministic by seed: gaps, late records, duplicates, bad prices. */
 static void mixed_stream(struct rig *r, uint64_t seed, int steps) {
     static const char *const symbols[] = {"AAA", "BBB", "CCC", "DDD", "EEE"};
