@@ -115,11 +115,27 @@ static bool refuse_function(struct walk *w, const struct k2_json *node, struct k
     return k2_err_set(w->err, K2_USAGE, "there is no function %.*s%s", K2_FMT(name), place);
 }
 
+/* Whether something may be multiplied as a decimal: not where one side is cast to a double, and so
+ * the other becomes one too. */
+static bool is_decimal_product(const struct k2_json *node, struct k2_str name) {
+    const struct k2_json *children = k2_json_get(node, "children");
+    if (!k2_str_is(name, "*") && !k2_str_is(name, "multiply"))
+        return false;
+    for (size_t i = 0; i < k2_json_count(children); i++) {
+        const struct k2_json *child = k2_json_at(children, i);
+        struct k2_str type = k2_json_str(k2_json_get(k2_json_get(child, "cast_type"), "id"));
+        if (k2_str_is(text_of(child, "class"), "CAST") &&
+            (k2_str_is(type, "DOUBLE") || k2_str_is(type, "FLOAT")))
+            return false;
+    }
+    return true;
+}
+
 static bool check_function(struct walk *w, const struct k2_json *node) {
     struct k2_str name = lower(w, text_of(node, "function_name"));
     if (!k2_gate_allows_function(name))
         return refuse_function(w, node, name);
-    w->gated->has_product |= k2_str_is(name, "*") || k2_str_is(name, "multiply");
+    w->gated->has_product |= is_decimal_product(node, name);
     if (k2_json_bool(k2_json_get(node, "export_state"), false))
         return k2_err_set(w->err, K2_DENIED, "EXPORT_STATE is not allowed%s", place_of(w, node));
     return true;
