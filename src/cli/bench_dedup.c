@@ -14,7 +14,7 @@ static bool is_enough(void *self, int64_t bytes, int64_t bytes_all, int64_t rows
     return rows < PROBE_ROWS;
 }
 
-/* Appends as the pipeline follows; the log keeps only what is unread. */
+/* Appends as the pipeline follows. */
 static bool ingest(struct k2_bench *bench, const struct k2_sim_opts *opts, bool is_probe,
                    struct k2_pipeline_counts *ret, struct k2_err *err) {
     struct k2_ingest in;
@@ -38,7 +38,6 @@ bool k2_bench_dedup(struct k2_bench *bench, struct k2_err *err) {
     /* About a million new messages, then the first million of the old ones again. */
     struct k2_sim_opts fresh = {.rows = K2_MIN(bench->rows, PROBE_ROWS), .symbols = 500, .seed = 2};
     struct k2_pipeline_counts counts = {0};
-    K2_TRY(k2_config_set(bench->home->config, "log.retention.bytes", "1GiB", "bench dedup", err));
     struct k2_lap from = k2_lap_start();
     K2_TRY(ingest(bench, &first, false, &counts, err));
     k2_bench_add(bench, "ids committed", counts.rows, 0, from, K2_MARK_NONE, 0);
