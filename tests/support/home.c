@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -22,9 +23,13 @@ enum fate {
     FILLED = 1 << 4, /* and sent later */
 };
 
-/* Very many files are made here and soon removed, and none needs to last. */
+/* Very many files are made here and soon removed, and none needs to last; but a container may have
+ * very little there. */
 __attribute__((constructor)) static void live_in_memory(void) {
-    if (access("/dev/shm", W_OK) == 0)
+    struct statvfs room;
+    bool has_room = statvfs("/dev/shm", &room) == 0 &&
+                    (uint64_t)room.f_bavail * room.f_frsize >= (uint64_t)1 << 30;
+    if (has_room && access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm", 0);
 }
 
