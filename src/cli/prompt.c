@@ -164,6 +164,8 @@ bool k2_prompt_next(struct k2_prompt *p, struct k2_buf *statement) {
         int count = 0;
         p->is_continued = statement->len > 0;
         errno = 0;
+        /* libedit shows the prompt first: a Ctrl-D between the two would be the terminal's. */
+        el_set(p->edit, EL_PREP_TERM, 1);
         const char *typed = el_gets(p->edit, &count);
         if (atomic_exchange(&k2_stop_asked, false)) {
             fputc('\n', stdout);

@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import select
+import signal
 import time
 
 from conftest import K2
@@ -19,17 +20,22 @@ class Terminal:
         self.unread = ""
         self.wait("k2> ")
 
+    def read(self):
+        """What the screen shows next, if anything; false once the program let go of it."""
+        if select.select([self.fd], [], [], 0.1)[0]:
+            try:
+                self.unread += os.read(self.fd, 65536).decode()
+            except OSError:
+                return False
+        return True
+
     def wait(self, text, seconds=15):
         """Reads until the screen shows text, and returns what it showed up to there. What follows
         is left for the next wait."""
         until = time.monotonic() + seconds
         while text not in self.unread:
             assert time.monotonic() < until, f"{text!r} is not in {self.unread!r}"
-            if select.select([self.fd], [], [], 0.1)[0]:
-                try:
-                    self.unread += os.read(self.fd, 65536).decode()
-                except OSError:
-                    raise AssertionError(f"the prompt ended: {self.unread!r}") from None
+            assert self.read(), f"the prompt ended: {self.unread!r}"
         seen, self.unread = self.unread.split(text, 1)
         return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", seen + text)
 
@@ -56,9 +62,17 @@ class Terminal:
                 self.unread = ""
         self.wait("k2> ")
 
-    def end(self):
-        os.write(self.fd, b"\x04")
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+    def end(self, seconds=15):
+        """Ends the input, and returns the exit code."""
+        self.type("\x04")
+        until = time.monotonic() + seconds
+        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if time.monotonic() > until:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise AssertionError(f"the prompt goes on: {self.unread!r}")
+            self.read()
+        return os.waitstatus_to_exitcode(ended[1])
 
 
 def test_statements_completion_history_and_cancel(home):
@@ -94,3 +108,12 @@ def test_statements_completion_history_and_cancel(home):
 def test_sql_from_a_pipe_needs_no_dash(home):
     home.run("ingest", "sim", "--rows", 10)
     assert home.run("query", "--format", "csv", stdin=b"select 1 as a").stdout == b"a\n1\n"
+
+
+def test_ctrl_d_is_heard_as_soon_as_the_prompt_shows(home):
+    home.run("ingest", "sim", "--rows", 10)
+    for _ in range(60):
+        t = Terminal(home)
+        t.run(".nope", "lists what there is")
+        t.run(".nope", "lists what there is")
+        assert t.end() == 0
