@@ -11,7 +11,7 @@ enum fault {
     NO_FAULT,
     ANSWER_LOST,    /* lands, then fails */
     REFUSED,        /* fails for good, nothing done */
-    BUSY,           /* fails for now, nothing done */
+    BUSY,           /* fails once, nothing done */
     FOREIGN_COMMIT, /* another program's commit lands first */
     GONE_SILENT,    /* lands, then fails, and the catalog cannot be read any more */
 };
