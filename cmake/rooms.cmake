@@ -4,7 +4,7 @@
 # program itself and stays out of the library.
 add_library(k2_test_main STATIC ${CMAKE_SOURCE_DIR}/tests/support/test_main.c)
 target_include_directories(k2_test_main PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
-target_link_libraries(k2_test_main PUBLIC PkgConfig::CMOCKA)
+target_link_libraries(k2_test_main PUBLIC PkgConfig::CMOCKA k2_base)
 
 # Fuzzing instruments everything, the rooms' libraries too; only the targets link the driver.
 if(K2_FUZZ)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,6 +69,25 @@ bool k2_fd_read_at(int fd, void *bytes, size_t len, int64_t offset, struct k2_er
         p += got, len -= (size_t)got, offset += got;
     }
     return true;
+}
+
+const char *k2_dir_temp(void) {
+    const char *set = getenv("TMPDIR");
+    return set && *set ? set : "/tmp";
+}
+
+char *k2_dir_make_temp(const char *parent, const char *name, struct k2_err *err) {
+    if (!parent)
+        parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : k2_dir_temp();
+    struct k2_buf path = {0};
+    k2_buf_printf(&path, "%s/%s-XXXXXX", parent, name);
+    char *made = k2_strdup(k2_buf_cstr(&path));
+    k2_buf_done(&path);
+    if (mkdtemp(made))
+        return made;
+    k2_err_sys(err, "make a folder in %s", parent);
+    k2_free(made);
+    return NULL;
 }
 
 bool k2_dir_sync_parent(const char *path, struct k2_err *err) {

@@ -23,6 +23,12 @@ bool k2_fd_write(int fd, const void *bytes, size_t len, struct k2_err *err) K2_M
 bool k2_fd_read_at(int fd, void *bytes, size_t len, int64_t offset, struct k2_err *err) K2_MUST;
 /* mkdir -p; the name of the last folder, and of each that was made, is durable when it returns. */
 bool k2_dir_make(const char *path, struct k2_err *err) K2_MUST;
+/* Where files go that need not last: $TMPDIR, else /tmp. Not the caller's to free. */
+const char *k2_dir_temp(void);
+/* A new folder of the caller's own, <parent>/<name>-<six characters>, which it frees (k2_free) and
+ * removes; NULL and err where it cannot be made. parent NULL: in memory (/dev/shm) where the system
+ * allows that, else k2_dir_temp. */
+char *k2_dir_make_temp(const char *parent, const char *name, struct k2_err *err) K2_MUST;
 /* fsync of the folder that holds path, so that a name made or renamed in it lasts. */
 bool k2_dir_sync_parent(const char *path, struct k2_err *err) K2_MUST;
 bool k2_path_exists(const char *path);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "support/test.h"
 
 static const char *path_in(const char *dir, const char *name) {
@@ -48,6 +49,23 @@ TEST(file_read_errors) {
     CHECK(strstr(err.msg, "/none"));
     CHECK(!k2_file_read(dir, 100, &buf, &err) && err.code == K2_INVALID);
     k2_buf_done(&buf);
+}
+
+TEST(dir_make_temp_makes_a_new_one_each_time) {
+    const char *dir = test_dir();
+    struct k2_err err = {0};
+    struct stat st;
+    char *one = k2_dir_make_temp(dir, "name", &err), *two = k2_dir_make_temp(dir, "name", &err);
+    CHECK(one && two && strcmp(one, two) != 0);
+    CHECK(strncmp(one, path_in(dir, "name-"), strlen(dir) + 6) == 0);
+    CHECK(stat(one, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0777) == 0700);
+    CHECK(!k2_dir_make_temp(path_in(dir, "none"), "name", &err) && err.code == K2_NOT_FOUND);
+    CHECK(strstr(err.msg, "/none"));
+    char *anywhere = k2_dir_make_temp(NULL, "k2-test", &err);
+    CHECK(anywhere && rmdir(anywhere) == 0);
+    k2_free(anywhere);
+    k2_free(two);
+    k2_free(one);
 }
 
 TEST(file_read_at_wants_all_of_it) {

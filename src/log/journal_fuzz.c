@@ -29,22 +29,22 @@ enum { PARTITIONS = 4, HEAD = 53, CONTROL_AT = 48, CONTROL_BYTES = 48, OFFSET_MA
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char root[64];
+static char *root;
 static struct k2_registry *registry;
 
 static void remove_root(void) {
     struct k2_err ignored;
     k2_registry_free(registry);
     (void)!k2_path_remove(root, &ignored);
+    k2_free(root);
 }
 
 static void open_once(void) {
     struct k2_err err = {0};
-    if (root[0])
+    if (root)
         return;
-    snprintf(root, sizeof root, "%s/k2-fuzz-XXXXXX",
-             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-    K2_ASSERT(mkdtemp(root));
+    root = k2_dir_make_temp(NULL, "k2-fuzz", &err);
+    K2_ASSERT(root);
     registry = k2_registry_open("memory:", &err);
     K2_ASSERT(registry);
     atexit(remove_root);

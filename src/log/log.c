@@ -16,15 +16,9 @@
 static bool open_root(struct k2_log *log, struct k2_err *err) {
     const char *url = log->opts.url;
     if (strcmp(url, "memory:") == 0) {
-        const char *parents[] = {"/dev/shm", "/tmp"};
-        char path[64];
-        for (size_t i = 0; i < K2_COUNT(parents) && !log->root; i++) {
-            snprintf(path, sizeof path, "%s/k2-log-XXXXXX", parents[i]);
-            if (mkdtemp(path))
-                log->root = k2_strdup(path);
-        }
+        log->root = k2_dir_make_temp(NULL, "k2-log", err);
         log->is_volatile = true;
-        return log->root || k2_err_sys(err, "make a folder for a log in memory");
+        return log->root;
     }
     if (strncmp(url, "embedded:/", 10) != 0)
         return k2_err_set(err, K2_USAGE,

@@ -24,14 +24,13 @@ enum { SCHEMA_BYTES_MAX = 1 << 20, INDEX_BYTES_MAX = 1 << 26, SUBJECT_MAX = 250 
 
 struct k2_registry *k2_registry_open(const char *url, struct k2_err *err) {
     struct k2_registry *r = k2_new(struct k2_registry);
-    char path[4400] = "/tmp/k2-registry-XXXXXX";
+    char path[4400];
     r->lock_fd = -1;
     pthread_mutex_init(&r->lock, NULL);
     bool ok = true;
     if (strcmp(url, "memory:") == 0) {
-        ok = mkdtemp(path) || k2_err_sys(err, "make a folder for a registry in memory");
-        r->is_volatile = ok;
-        r->dir = ok ? k2_strdup(path) : NULL;
+        r->dir = k2_dir_make_temp(NULL, "k2-registry", err);
+        ok = r->is_volatile = r->dir;
     } else if (strncmp(url, "embedded:/", 10) == 0) {
         r->dir = k2_strdup(url + 9);
         ok = k2_dir_make(r->dir, err);

@@ -12,19 +12,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char root[64];
+static char *root;
 
 static void remove_root(void) {
     struct k2_err ignored;
     (void)!k2_path_remove(root, &ignored);
+    k2_free(root);
 }
 
 static void open_once(void) {
-    if (root[0])
+    struct k2_err err = {0};
+    if (root)
         return;
-    snprintf(root, sizeof root, "%s/k2-fuzz-XXXXXX",
-             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-    K2_ASSERT(mkdtemp(root));
+    root = k2_dir_make_temp(NULL, "k2-fuzz", &err);
+    K2_ASSERT(root);
     atexit(remove_root);
 }
 

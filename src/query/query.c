@@ -33,16 +33,11 @@ bool k2_format_parse(struct k2_str name, enum k2_format *ret_format) {
 static bool make_private(struct k2_query *query, struct k2_err *err) {
     if (query->private)
         return true;
-    const char *parent = query->spill ? query->spill : getenv("TMPDIR");
-    struct k2_buf path = {0};
-    k2_buf_printf(&path, "%s/query-XXXXXX", parent && *parent ? parent : "/tmp");
-    bool ok = !query->spill || k2_dir_make(query->spill, err);
-    if (ok && !mkdtemp(k2_buf_cstr(&path)))
-        ok = k2_err_sys(err, "make a folder for the query, %s", path.ptr);
-    if (ok)
-        query->private = k2_strdup(path.ptr);
-    k2_buf_done(&path);
-    return ok;
+    const char *parent = query->spill ? query->spill : k2_dir_temp();
+    if (query->spill && !k2_dir_make(query->spill, err))
+        return false;
+    query->private = k2_dir_make_temp(parent, "query", err);
+    return query->private;
 }
 
 static bool open_engine(struct k2_query *query, bool has_out, struct k2_err *err) {

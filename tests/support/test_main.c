@@ -2,25 +2,23 @@
  */
 #include "support/test.h"
 
-#include <ftw.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
 
 extern const struct k2_test __start_k2_tests[] __attribute__((weak));
 extern const struct k2_test __stop_k2_tests[] __attribute__((weak));
 
 enum { DIRS_MAX = 4096 };
-static char dirs[DIRS_MAX][64];
+static char *dirs[DIRS_MAX];
 static int dir_count;
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static void remove_dirs(void) {
-    for (int i = 0; i < dir_count; i++)
-        nftw(dirs[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    for (int i = 0; i < dir_count; i++) {
+        (void)!k2_path_remove(dirs[i], NULL);
+        k2_free(dirs[i]);
+    }
 }
 
 const char *test_dir(void) {
@@ -28,12 +26,10 @@ const char *test_dir(void) {
         abort();
     if (dir_count == 0)
         atexit(remove_dirs);
-    char *dir = dirs[dir_count++];
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof dirs[0], "%s/k2-test-XXXXXX", base && strlen(base) < 40 ? base : "/tmp");
-    if (!mkdtemp(dir))
+    char *dir = k2_dir_make_temp(k2_dir_temp(), "k2-test", NULL);
+    if (!dir)
         abort();
-    return dir;
+    return dirs[dir_count++] = dir;
 }
 
 int main(int argc, char **argv) {
