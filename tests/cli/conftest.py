@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -40,6 +42,33 @@ class Home:
         assert len(rows) == 1
         values = list(rows[0].values())
         return values[0] if len(values) == 1 else values
+
+
+class Listener:
+    """Listens on a port of its own for one connection, and takes what that sends: all of it, or
+    the first bytes."""
+
+    def __init__(self, first=None):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.settimeout(60)
+        self.url = "tcp://127.0.0.1:%d" % self.server.getsockname()[1]
+        self.parts = []
+        self.reader = threading.Thread(target=self.read, args=(first,), daemon=True)
+        self.reader.start()
+
+    def read(self, first):
+        connection, _ = self.server.accept()
+        with connection:
+            while data := connection.recv(first or 65536):
+                self.parts.append(data)
+                if first:
+                    return
+
+    def received(self):
+        """What came until the other side, or this one, closed."""
+        self.reader.join(60)
+        self.server.close()
+        return b"".join(self.parts)
 
 
 @pytest.fixture

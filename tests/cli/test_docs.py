@@ -3,13 +3,11 @@ import pathlib
 import re
 import shlex
 import signal
-import socket
 import subprocess
-import threading
 
 import pytest
 
-from conftest import K2, ROOT, Home
+from conftest import K2, ROOT, Home, Listener
 
 PAGES = ["README.md", "docs/user-guide.md", "docs/operations.md"]
 
@@ -44,22 +42,9 @@ def interrupted(home, words):
 
 def listened_to(home, words):
     """A command that sends to tcp://localhost: someone listens, on a port of their own."""
-    server = socket.create_server(("127.0.0.1", 0))
-    received = []
-
-    def read():
-        connection, _ = server.accept()
-        with connection:
-            while data := connection.recv(65536):
-                received.append(data)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    home.run(*[re.sub(r"^tcp://localhost:\d+$", "tcp://127.0.0.1:%d" % server.getsockname()[1], word)
-               for word in words])
-    reader.join()
-    server.close()
-    assert received
+    listener = Listener()
+    home.run(*[re.sub(r"^tcp://localhost:\d+$", listener.url, word) for word in words])
+    assert listener.received()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,12 +6,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
-from conftest import K2, Home
+from conftest import K2, Home, Listener
 
 ORDER = "order by timestamp_ns, exchange, symbol, coalesce(source_sequence, platform_sequence)"
 HEADER = "symbol,exchange,timestamp,price,quantity,source_sequence\n"
@@ -224,52 +223,26 @@ def finish(process, code):
     return out, subprocess.CompletedProcess(process.args, code, out, errors)
 
 
-def listen():
-    server = socket.create_server(("127.0.0.1", 0))
-    return server, "tcp://127.0.0.1:%d" % server.getsockname()[1]
-
-
 def test_to_a_connection(filled):
-    server, url = listen()
-    received = []
-
-    def read():
-        connection, _ = server.accept()
-        with connection:
-            while data := connection.recv(65536):
-                received.append(data)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    done = filled.run("replay", "trades", "--to", url, "--to", "2024-03-14T12:00:00Z",
+    listener = Listener()
+    done = filled.run("replay", "trades", "--to", listener.url, "--to", "2024-03-14T12:00:00Z",
                       "--format", "csv")
-    reader.join()
-    server.close()
     assert not done.stdout
     expected = filled.run("replay", "trades", "--to", "2024-03-14T12:00:00Z", "--format", "csv")
-    assert b"".join(received) == expected.stdout and end_of(done) == end_of(expected)
+    assert listener.received() == expected.stdout and end_of(done) == end_of(expected)
 
 
 def test_to_nobody(filled):
-    server, url = listen()
-    server.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = "tcp://127.0.0.1:%d" % server.getsockname()[1]
     done = filled.run("replay", "trades", "--to", url, code=4)
     assert url.encode() in done.stderr and done.stderr.count(b"\n") == 1
 
 
 def test_a_connection_whose_reader_leaves(filled):
-    server, url = listen()
-
-    def read():
-        connection, _ = server.accept()
-        connection.recv(100)
-        connection.close()
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    done = filled.run("replay", "trades", "--to", url, code=4)
-    reader.join()
-    server.close()
+    listener = Listener(first=100)
+    done = filled.run("replay", "trades", "--to", listener.url, code=4)
+    assert listener.received()
     assert b"left" in done.stderr and done.stderr.count(b"\n") == 1
 
 
