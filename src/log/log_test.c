@@ -69,10 +69,7 @@ static void put(struct rig *r, int symbol, int64_t n) {
     uint32_t row = b->rows++;
     int len = snprintf(id, sizeof id, "%lld", (long long)n);
     snprintf(name, sizeof name, "S%d", symbol);
-    for (int i = 0; i < b->schema->column_count; i++) {
-        size_t width = k2_type_width(b->schema->columns[i].type);
-        memset((char *)b->col[i].data + row * width, 0, width);
-    }
+    k2_batch_zero(b, row, 1);
     b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(&r->strings, k2_str_of(name));
     b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(&r->strings, K2_STR("SIMX"));
     b->col[K2_TRADE_CURRENCY].u32[row] = k2_intern_add(&r->strings, K2_STR("USD"));

@@ -74,6 +74,15 @@ void k2_batch_clear(struct k2_batch *batch) {
     k2_buf_clear(&batch->text);
 }
 
+void k2_batch_zero(struct k2_batch *batch, uint32_t first, uint32_t count) {
+    for (int i = 0; i < batch->schema->column_count; i++) {
+        size_t width = k2_type_width(batch->schema->columns[i].type);
+        memset((char *)batch->col[i].data + first * width, 0, count * width);
+        if (batch->col[i].valid)
+            memset(batch->col[i].valid + first, 0, count);
+    }
+}
+
 struct k2_span k2_batch_put(struct k2_batch *batch, struct k2_str text) {
     K2_ASSERT(batch->text.len + text.len <= UINT32_MAX);
     struct k2_span span = {(uint32_t)batch->text.len, (uint32_t)text.len};

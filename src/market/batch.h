@@ -48,6 +48,8 @@ void k2_batch_free(struct k2_batch *batch);
 void k2_batch_freep(struct k2_batch **batch);
 /* No rows, no text; memory stays. */
 void k2_batch_clear(struct k2_batch *batch);
+/* Makes count rows from first on NULL and, where a column cannot be, zero. batch->rows stays. */
+void k2_batch_zero(struct k2_batch *batch, uint32_t first, uint32_t count);
 /* Copies text into the batch. LIMIT of 4 GiB of text is asserted: callers cut batches long before.
  */
 struct k2_span k2_batch_put(struct k2_batch *batch, struct k2_str text);

@@ -109,12 +109,7 @@ static void put(struct rig *r, const char *symbol, int64_t n, int64_t cents) {
     uint32_t row = b->rows++;
     char id[24];
     int len = snprintf(id, sizeof id, "%lld", (long long)n);
-    for (int i = 0; i < b->schema->column_count; i++) {
-        size_t width = k2_type_width(b->schema->columns[i].type);
-        memset((char *)b->col[i].data + row * width, 0, width);
-        if (b->col[i].valid)
-            b->col[i].valid[row] = 0;
-    }
+    k2_batch_zero(b, row, 1);
     b->col[K2_TRADE_ID].span[row] = k2_batch_put(b, (struct k2_str){id, (size_t)len});
     b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(&r->strings, k2_str_of(symbol));
     b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(&r->strings, K2_STR("SIMX"));

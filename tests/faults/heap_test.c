@@ -96,17 +96,6 @@ static bool run_child(struct test_home *home, const struct heap *heap, long nth)
     return true;
 }
 
-static void check(struct test_home *home) {
-    struct k2_err err = {0};
-    home_resume(home);
-    HOME_OK(home, home_open(home, &err));
-    if (home->book->batch_rows)
-        HOME_OK(home, home_append(home, &err));
-    HOME_OK(home, home_settle(home, &err));
-    home_check(home);
-    home_close(home);
-}
-
 static void fail_over(const struct heap *heap) {
     struct test_home *home = k2_new(struct test_home);
     char dir[160];
@@ -124,9 +113,9 @@ static void fail_over(const struct heap *heap) {
         snprintf(home->label, sizeof home->label, "%s: allocation %ld", heap->name, nth);
         ended += run_child(home, heap, nth);
         if (i % 20 == 19)
-            check(home);
+            home_check_after_death(home);
     }
-    check(home);
+    home_check_after_death(home);
     CHECK(ended > 0);
     print_message("%s: %ld of %ld runs ended early\n", heap->name, ended, runs);
     home_done(home);

@@ -94,17 +94,6 @@ static bool run_child(struct test_home *home, const struct step *step, long nth)
     return false;
 }
 
-static void check(struct test_home *home) {
-    struct k2_err err = {0};
-    home_resume(home);
-    HOME_OK(home, home_open(home, &err));
-    if (home->book->batch_rows)
-        HOME_OK(home, home_append(home, &err));
-    HOME_OK(home, home_settle(home, &err));
-    home_check(home);
-    home_close(home);
-}
-
 /* Kills until so many have died; hits counts the deaths at each step. */
 static long kill_in_one_home(uint64_t seed, long wanted, long *hits) {
     struct test_home *home = k2_new(struct test_home);
@@ -128,9 +117,9 @@ static long kill_in_one_home(uint64_t seed, long wanted, long *hits) {
         killed += was_killed;
         hits[at] += was_killed;
         if (round % 10 == 9)
-            check(home);
+            home_check_after_death(home);
     }
-    check(home);
+    home_check_after_death(home);
     home_done(home);
     k2_free(home);
     CHECK_OK(k2_path_remove(dir, &err));

@@ -152,12 +152,7 @@ static void put_row(struct test_home *home, int symbol, int64_t n) {
     char id[24], name[8];
     int len = snprintf(id, sizeof id, "%" PRId64, n);
     snprintf(name, sizeof name, "S%d", symbol);
-    for (int i = 0; i < b->schema->column_count; i++) {
-        size_t width = k2_type_width(b->schema->columns[i].type);
-        memset((char *)b->col[i].data + row * width, 0, width);
-        if (b->col[i].valid)
-            b->col[i].valid[row] = 0;
-    }
+    k2_batch_zero(b, row, 1);
     b->col[K2_TRADE_ID].span[row] = k2_batch_put(b, (struct k2_str){id, (size_t)len});
     b->col[K2_TRADE_SYMBOL].u32[row] = k2_intern_add(&home->strings, k2_str_of(name));
     b->col[K2_TRADE_EXCHANGE].u32[row] = k2_intern_add(&home->strings, K2_STR("SIMX"));
@@ -408,6 +403,17 @@ void home_check(struct test_home *home) {
                  dead_min);
     k2_free(seen->places);
     k2_free(seen);
+}
+
+void home_check_after_death(struct test_home *home) {
+    struct k2_err err = {0};
+    home_resume(home);
+    HOME_OK(home, home_open(home, &err));
+    if (home->book->batch_rows)
+        HOME_OK(home, home_append(home, &err));
+    HOME_OK(home, home_settle(home, &err));
+    home_check(home);
+    home_close(home);
 }
 
 static bool add_position(void *self, struct k2_str topic, int log_partition,

@@ -70,6 +70,9 @@ bool home_trim(struct test_home *home, struct k2_err *err) K2_MUST;
 /* Fails the test unless the tables hold every acknowledged trade once, nothing twice, each gap and
  * dead letter once, and keep every rule verify knows. Open and settled. */
 void home_check(struct test_home *home);
+/* After the process that worked on it died: goes on where the book says it was, then as home_check.
+ * Closed before and after. */
+void home_check_after_death(struct test_home *home);
 /* Reads all rows of all tables. */
 bool home_read(struct test_home *home, struct k2_err *err) K2_MUST;
 /* How many rules verify finds broken, over all tables. */

@@ -26,12 +26,10 @@ static void fill_row(struct k2_batch *b, uint32_t i) {
     char text[40];
     struct k2_str item = K2_STR("AUCTION"), keys[] = {K2_STR("market"), K2_STR("tick")},
                   values[] = {i % 3 ? K2_STR("lit") : K2_STR("dark"), K2_STR("0.01")};
-    for (int c = 0; c < b->schema->column_count; c++) {
-        size_t width = k2_type_width(b->schema->columns[c].type);
-        memset(b->col[c].u8 + width * i, 0, width);
+    k2_batch_zero(b, i, 1);
+    for (int c = 0; c < b->schema->column_count; c++)
         if (b->col[c].valid)
             b->col[c].valid[i] = 1;
-    }
     snprintf(text, sizeof text, "SYM%u", i / 100);
     b->col[K2_TRADE_SYMBOL].u32[i] = k2_intern_add(b->strings, k2_str_of(text));
     b->col[K2_TRADE_EXCHANGE].u32[i] = k2_intern_add(b->strings, K2_STR("ASX"));

@@ -44,14 +44,8 @@ static void rig_close(struct rig *rig) {
 static void fill(struct rig *rig, struct k2_batch *b, int64_t first_offset) {
     uint32_t asx = k2_intern_add(&rig->strings, K2_STR("ASX"));
     uint32_t log = k2_intern_add(&rig->strings, K2_STR("580c0c3a")); /* of log "l" */
+    k2_batch_zero(b, 0, ROWS);
     for (uint32_t i = 0; i < ROWS; i++) {
-        for (int c = 0; c < b->schema->column_count; c++) {
-            struct k2_vector *v = &b->col[c];
-            if (v->valid)
-                v->valid[i] = 0;
-            size_t width = k2_type_width(b->schema->columns[c].type);
-            memset(v->u8 + width * i, 0, width);
-        }
         b->col[K2_TRADE_SYMBOL].u32[i] = b->col[K2_TRADE_EXCHANGE].u32[i] =
             b->col[K2_TRADE_CURRENCY].u32[i] = asx;
         b->col[K2_TRADE_ID].span[i] = k2_batch_put(b, K2_STR("id"));
