@@ -66,6 +66,15 @@ struct k2_str k2_batch_text(const struct k2_batch *batch, int column, uint32_t r
  * translated when the string tables differ. */
 void k2_batch_copy_row(struct k2_batch *dst, const struct k2_batch *src, uint32_t row);
 
+/* The number of a row: the source's where it has one, else the platform's. c: of the batch's kind,
+ * which has a platform_sequence. */
+static inline int64_t k2_row_number(const struct k2_batch *batch, const struct k2_kind_columns *c,
+                                    uint32_t row) {
+    if (c->source_sequence >= 0 && batch->col[c->source_sequence].valid[row])
+        return batch->col[c->source_sequence].i64[row];
+    return batch->col[c->platform_sequence].i64[row];
+}
+
 /* Bytes of one value of a type in a column array. */
 size_t k2_type_width(enum k2_type type);
 

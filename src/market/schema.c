@@ -341,3 +341,18 @@ void k2_schema_doc(struct k2_buf *out) {
         k2_buf_text(out, "\n");
     }
 }
+
+const struct k2_kind_columns k2_kind_columns[K2_KIND_COUNT] = {
+    [K2_TRADE] = {K2_TRADE_SYMBOL, K2_TRADE_EXCHANGE, K2_TRADE_TIMESTAMP, K2_TRADE_NANOS,
+                  K2_TRADE_SOURCE_SEQUENCE, K2_TRADE_PLATFORM_SEQUENCE, K2_TRADE_FLAGS,
+                  K2_TRADE_LOG_ID},
+    [K2_QUOTE] = {K2_QUOTE_SYMBOL, K2_QUOTE_EXCHANGE, K2_QUOTE_TIMESTAMP, K2_QUOTE_NANOS,
+                  K2_QUOTE_SOURCE_SEQUENCE, K2_QUOTE_PLATFORM_SEQUENCE, K2_QUOTE_FLAGS,
+                  K2_QUOTE_LOG_ID},
+    [K2_REFERENCE] = {K2_REFERENCE_SYMBOL, K2_REFERENCE_EXCHANGE, -1, -1, -1,
+                      K2_REFERENCE_PLATFORM_SEQUENCE, -1, K2_REFERENCE_LOG_ID},
+    [K2_DEAD_LETTER] = {-1, -1, -1, -1, -1, -1, -1, K2_DEAD_LOG_ID},
+    [K2_GAP] = {K2_GAP_SYMBOL, K2_GAP_EXCHANGE, -1, -1, -1, -1, -1, K2_GAP_LOG_ID},
+    [K2_GAP_EVENT] = {-1, -1, -1, -1, -1, -1, -1, K2_GAP_EVENT_LOG_ID},
+    [K2_EVENT] = {-1, -1, -1, -1, -1, -1, -1, -1},
+};

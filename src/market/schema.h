@@ -59,6 +59,13 @@ enum k2_kind {
 
 enum { K2_COLUMNS_MAX = 24 };
 
+/* Columns that kinds share, -1 where a kind lacks one. */
+struct k2_kind_columns {
+    int symbol, exchange, timestamp, nanos, source_sequence, platform_sequence, flags;
+    int log_id;
+};
+extern const struct k2_kind_columns k2_kind_columns[K2_KIND_COUNT];
+
 /* A field of a table's default partition spec: day or identity of a column (-1 ends the list). */
 struct k2_spec_field {
     int column;

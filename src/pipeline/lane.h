@@ -24,13 +24,6 @@ enum {
     K2_STATE_COMMITS = 64,
 };
 
-/* Columns that kinds share, -1 where a kind lacks one. */
-struct k2_kind_columns {
-    int symbol, exchange, timestamp, nanos, source_sequence, platform_sequence, flags;
-    int log_id;
-};
-extern const struct k2_kind_columns k2_kind_columns[K2_KIND_COUNT];
-
 /* Offsets that cannot be read any more; code NULL: none. */
 struct k2_loss {
     const char *code; /* LOG_TRUNCATED, LOG_REPLACED, LOG_LOST */
@@ -226,13 +219,5 @@ bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_
                         struct k2_err *err) K2_MUST;
 /* reference.c: instruments that may trade at or below zero, as of settings.reference_snapshot. */
 bool k2_reference_load(struct k2_lane *lane, struct k2_err *err) K2_MUST;
-
-/* The number of a row: the source's where it has one, else the platform's. */
-static inline int64_t k2_row_number(const struct k2_batch *batch, const struct k2_kind_columns *c,
-                                    uint32_t row) {
-    if (c->source_sequence >= 0 && batch->col[c->source_sequence].valid[row])
-        return batch->col[c->source_sequence].i64[row];
-    return batch->col[c->platform_sequence].i64[row];
-}
 
 #endif

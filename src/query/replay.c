@@ -14,18 +14,8 @@ enum { STRETCH = 2048 };
 
 /* ---- which files ---- */
 
-const struct k2_replay_columns *k2_replay_columns_of(enum k2_kind kind) {
-    static const struct k2_replay_columns trades = {
-        K2_TRADE_SYMBOL, K2_TRADE_EXCHANGE,        K2_TRADE_TIMESTAMP,
-        K2_TRADE_NANOS,  K2_TRADE_SOURCE_SEQUENCE, K2_TRADE_PLATFORM_SEQUENCE};
-    static const struct k2_replay_columns quotes = {
-        K2_QUOTE_SYMBOL, K2_QUOTE_EXCHANGE,        K2_QUOTE_TIMESTAMP,
-        K2_QUOTE_NANOS,  K2_QUOTE_SOURCE_SEQUENCE, K2_QUOTE_PLATFORM_SEQUENCE};
-    return kind == K2_TRADE ? &trades : &quotes;
-}
-
 int k2_replay_predicates(const struct k2_replay_opts *o, struct k2_predicate *predicates) {
-    const struct k2_replay_columns *c = k2_replay_columns_of(o->schema->kind);
+    const struct k2_kind_columns *c = &k2_kind_columns[o->schema->kind];
     int count = 0;
     if (o->symbol_count)
         predicates[count++] = (struct k2_predicate){
@@ -63,7 +53,7 @@ static bool list_files(const struct k2_replay_opts *o, const struct k2_metadata 
                        struct k2_err *err) {
     struct k2_field_ids ids[K2_COLUMNS_MAX];
     K2_TRY(k2_metadata_field_ids(metadata, o->schema, ids, err));
-    int32_t field = ids[k2_replay_columns_of(o->schema->kind)->timestamp].id;
+    int32_t field = ids[k2_kind_columns[o->schema->kind].timestamp].id;
     for (int i = 0; i < scan->file_count; i++) {
         files[i] = (struct k2_replay_file){
             .uri = scan->files[i].path, .rows = scan->files[i].record_count, .done_us = INT64_MIN};

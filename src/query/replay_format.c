@@ -24,7 +24,7 @@ struct lane {
 
 struct k2_replay_writer {
     const struct k2_schema *schema;
-    const struct k2_replay_columns *c;
+    const struct k2_kind_columns *c;
     struct k2_formatter f; /* of an Avro file only the way out */
     struct lane lanes[OUT_COLUMNS_MAX];
     struct k2_buf ids; /* texts of message ids */
@@ -152,7 +152,7 @@ static void fill_ids(struct k2_replay_writer *w, struct lane *lane, const struct
         k2_put_byte(&w->ids, '.');
         k2_put(&w->ids, k2_batch_text(b, w->c->symbol, rows[i]));
         k2_put_byte(&w->ids, '.');
-        k2_put(&w->ids, number_text(buf, k2_replay_number(w->c, b, rows[i])));
+        k2_put(&w->ids, number_text(buf, k2_row_number(b, w->c, rows[i])));
         put_string(&lane->data, k2_str_make(w->ids.ptr + start, w->ids.len - start));
     }
 }
@@ -317,7 +317,7 @@ struct k2_replay_writer *k2_replay_writer_new(const struct k2_schema *schema, st
     }
     struct k2_replay_writer *w = k2_new(struct k2_replay_writer);
     w->schema = schema;
-    w->c = k2_replay_columns_of(schema->kind);
+    w->c = &k2_kind_columns[schema->kind];
     w->is_avro = !formats[at].ops;
     struct k2_arena arena = {0};
     struct k2_type_node *columns;

@@ -16,7 +16,7 @@ struct hole {
 
 struct judge {
     const struct k2_replay_opts *opts;
-    const struct k2_replay_columns *c;
+    const struct k2_kind_columns *c;
     struct k2_intern strings, keys, ids; /* keys: exchange and symbol, as codes */
     struct hole *holes;                  /* by key and first once all are known */
     size_t count, cap;
@@ -187,7 +187,7 @@ static bool take_rows(void *self, const struct k2_batch *b) {
             key = k2_intern_find(&j->keys, k2_str_make(pair, sizeof pair));
         }
         if (key != UINT32_MAX)
-            note_row(j, key, k2_replay_number(j->c, b, i),
+            note_row(j, key, k2_row_number(b, j->c, i),
                      b->col[j->c->timestamp].i64[i] * 1000 + b->col[j->c->nanos].i32[i]);
     }
     return true;
@@ -220,7 +220,7 @@ static int64_t snapshot_to_read(const struct k2_replay *r) {
 
 static uint32_t columns_to_read(const struct judge *j) {
     return 1u << j->c->symbol | 1u << j->c->exchange | 1u << j->c->timestamp | 1u << j->c->nanos |
-           1u << j->c->source | 1u << j->c->platform;
+           1u << j->c->source_sequence | 1u << j->c->platform_sequence;
 }
 
 /* ---- when: many holes, all rows of their symbols ---- */
@@ -290,7 +290,7 @@ static bool read_near(struct near *n, struct k2_err *err) {
  * or never came, does one have to look further. */
 static bool find_near(struct near *n, const struct hole *hole, struct k2_err *err) {
     struct judge *j = n->judge;
-    const int columns[] = {j->c->source, j->c->platform};
+    const int columns[] = {j->c->source_sequence, j->c->platform_sequence};
     bool is_found = false;
     n->symbol = symbol_of(j, hole->key);
     for (int64_t reach = NEAR; !is_found; reach *= NEAR) {
@@ -372,7 +372,7 @@ static bool read_ledger(struct judge *j, int64_t until_ms, const struct k2_metad
 
 bool k2_replay_judge(const struct k2_replay *r, int64_t look_rows, struct k2_replay_result *result,
                      struct k2_err *err) {
-    struct judge j = {.opts = r->opts, .c = k2_replay_columns_of(r->opts->schema->kind)};
+    struct judge j = {.opts = r->opts, .c = &k2_kind_columns[r->opts->schema->kind]};
     struct fills fills = {.judge = &j};
     bool ok = read_ledger(&j, r->snapshot_ms, r->tables[1], K2_GAP, take_gaps, &j, err) &&
               read_ledger(&j, r->snapshot_ms, r->tables[2], K2_GAP_EVENT, take_fills, &fills, err);

@@ -12,16 +12,6 @@
 #include "base/ring.h"
 #include "query/replay.h"
 
-struct k2_replay_columns {
-    int symbol, exchange, timestamp, nanos, source, platform;
-};
-/* The columns that order the rows of a kind; trades and quotes have them. */
-const struct k2_replay_columns *k2_replay_columns_of(enum k2_kind kind);
-static inline int64_t k2_replay_number(const struct k2_replay_columns *c, const struct k2_batch *b,
-                                       uint32_t row) {
-    return b->col[c->source].valid[row] ? b->col[c->source].i64[row] : b->col[c->platform].i64[row];
-}
-
 /* A data file and how far it was read: its rows before done_us were emitted or lie in a window. */
 struct k2_replay_file {
     struct k2_str uri;
@@ -91,7 +81,7 @@ bool k2_replay_idle(struct k2_replay *replay, struct k2_err *err) K2_MUST;
 bool k2_replay_follow(struct k2_replay *replay, struct k2_err *err) K2_MUST;
 
 /* Sorts places by time, then exchange, symbol and number. */
-void k2_window_sort(struct k2_window *window, const struct k2_replay_columns *columns,
+void k2_window_sort(struct k2_window *window, const struct k2_kind_columns *columns,
                     struct k2_buf *scratch);
 
 /* Whether the gap ledger, as of the snapshot that was emitted last, proves that nothing is missing

@@ -325,7 +325,7 @@ struct k2_loader *k2_loader_new(const struct k2_replay_opts *opts,
     l->memory = memory;
     l->opts = opts;
     l->metadata = metadata;
-    l->c = k2_replay_columns_of(opts->schema->kind);
+    l->c = &k2_kind_columns[opts->schema->kind];
     l->columns = opts->reads_all ? ~0u : k2_digest_columns(opts->schema);
     l->files = files;
     l->file_count = count;

@@ -17,7 +17,7 @@ struct k2_times {
 struct k2_loader {
     const struct k2_replay_opts *opts;
     const struct k2_metadata *metadata;
-    const struct k2_replay_columns *c;
+    const struct k2_kind_columns *c;
     uint32_t columns; /* that are read */
     struct k2_replay_file *files;
     int file_count, pending; /* files[0, pending) have something left, in the order of it */

@@ -106,7 +106,7 @@ static void sort_by_time(struct k2_window *w, struct k2_buf *scratch) {
 
 struct ties {
     const struct k2_batch *batch;
-    const struct k2_replay_columns *c;
+    const struct k2_kind_columns *c;
 };
 
 static int compare_codes(const struct k2_intern *strings, uint32_t a, uint32_t b) {
@@ -123,12 +123,12 @@ static int compare(const void *a, const void *b, void *context) {
         order = compare_codes(t->batch->strings, symbol[i], symbol[j]);
     if (order)
         return order;
-    int64_t x = k2_replay_number(t->c, t->batch, i), y = k2_replay_number(t->c, t->batch, j);
+    int64_t x = k2_row_number(t->batch, t->c, i), y = k2_row_number(t->batch, t->c, j);
     return x < y ? -1 : x > y;
 }
 
 /* Files sorted by (symbol, time, number) come out of the radix sort right; others are put right. */
-static void sort_ties(struct k2_window *w, const struct k2_replay_columns *columns) {
+static void sort_ties(struct k2_window *w, const struct k2_kind_columns *columns) {
     struct ties ties = {w->batch, columns};
     for (uint32_t i = 0, end; i < w->count; i = end) {
         bool is_sorted = true;
@@ -139,7 +139,7 @@ static void sort_ties(struct k2_window *w, const struct k2_replay_columns *colum
     }
 }
 
-void k2_window_sort(struct k2_window *window, const struct k2_replay_columns *columns,
+void k2_window_sort(struct k2_window *window, const struct k2_kind_columns *columns,
                     struct k2_buf *scratch) {
     sort_by_time(window, scratch);
     sort_ties(window, columns);

@@ -49,7 +49,7 @@ static void check_spread(struct k2_random *random, const struct spread *s, uint3
         w.ts[i] = rows_ns(b, i);
         w.order[i] = expected[i] = i;
     }
-    k2_window_sort(&w, k2_replay_columns_of(K2_TRADE), &scratch);
+    k2_window_sort(&w, &k2_kind_columns[K2_TRADE], &scratch);
     qsort_r(expected, rows, sizeof *expected, compare_rows, b);
     for (uint32_t i = 0; i < rows; i++)
         CHECK(w.order[i] == expected[i] && w.ts[i] == rows_ns(b, w.order[i]));

@@ -80,44 +80,30 @@ static void put_value(struct k2_buf *out, const struct k2_batch *batch, int colu
     }
 }
 
-/* The columns message_id and timestamp_ns are made of; false for kinds without them. */
-struct derived {
-    int exchange, symbol, source, platform, timestamp, nanos;
-};
-static bool derived_columns(enum k2_kind kind, struct derived *d) {
-    *d = kind == K2_TRADE ? (struct derived){K2_TRADE_EXCHANGE,        K2_TRADE_SYMBOL,
-                                             K2_TRADE_SOURCE_SEQUENCE, K2_TRADE_PLATFORM_SEQUENCE,
-                                             K2_TRADE_TIMESTAMP,       K2_TRADE_NANOS}
-                          : (struct derived){K2_QUOTE_EXCHANGE,        K2_QUOTE_SYMBOL,
-                                             K2_QUOTE_SOURCE_SEQUENCE, K2_QUOTE_PLATFORM_SEQUENCE,
-                                             K2_QUOTE_TIMESTAMP,       K2_QUOTE_NANOS};
-    return kind == K2_TRADE || kind == K2_QUOTE;
-}
-
 static void message_id(struct k2_buf *out, const struct k2_batch *batch, uint32_t row,
-                       const struct derived *d) {
-    int64_t number = batch->col[d->source].valid[row] ? batch->col[d->source].i64[row]
-                                                      : batch->col[d->platform].i64[row];
-    struct k2_str exchange = k2_batch_text(batch, d->exchange, row);
-    struct k2_str symbol = k2_batch_text(batch, d->symbol, row);
-    k2_buf_printf(out, "%.*s.%.*s.%" PRId64, K2_FMT(exchange), K2_FMT(symbol), number);
+                       const struct k2_kind_columns *c) {
+    struct k2_str exchange = k2_batch_text(batch, c->exchange, row);
+    struct k2_str symbol = k2_batch_text(batch, c->symbol, row);
+    k2_buf_printf(out, "%.*s.%.*s.%" PRId64, K2_FMT(exchange), K2_FMT(symbol),
+                  k2_row_number(batch, c, row));
 }
 
-static int64_t timestamp_ns(const struct k2_batch *batch, uint32_t row, const struct derived *d) {
-    return batch->col[d->timestamp].i64[row] * 1000 + batch->col[d->nanos].i32[row];
+static int64_t timestamp_ns(const struct k2_batch *batch, uint32_t row,
+                            const struct k2_kind_columns *c) {
+    return batch->col[c->timestamp].i64[row] * 1000 + batch->col[c->nanos].i32[row];
 }
 
 void k2_row_json(struct k2_buf *out, const struct k2_batch *batch, uint32_t row,
                  enum k2_row_form form) {
-    struct derived d;
-    bool is_stored = form == K2_ROW_STORED && derived_columns(batch->schema->kind, &d);
+    const struct k2_kind_columns *c = &k2_kind_columns[batch->schema->kind];
+    bool is_stored = form == K2_ROW_STORED && c->timestamp >= 0; /* with what K2's views derive */
     int count = batch->schema->column_count;
     if (form == K2_ROW_RECORD && batch->schema->table_name)
         count -= 3;
     k2_buf_byte(out, '{');
     if (is_stored) {
         struct k2_buf id = {0};
-        message_id(&id, batch, row, &d);
+        message_id(&id, batch, row, c);
         k2_json_key_str(out, "message_id", k2_buf_view(&id));
         k2_buf_done(&id);
     }
@@ -127,8 +113,8 @@ void k2_row_json(struct k2_buf *out, const struct k2_batch *batch, uint32_t row,
             k2_buf_text(out, "null");
         else
             put_value(out, batch, i, row);
-        if (is_stored && i == d.nanos)
-            k2_json_key_int(out, "timestamp_ns", timestamp_ns(batch, row, &d));
+        if (is_stored && i == c->nanos)
+            k2_json_key_int(out, "timestamp_ns", timestamp_ns(batch, row, c));
     }
     k2_buf_byte(out, '}');
 }
