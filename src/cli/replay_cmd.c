@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/date.h"
 #include "cli/cli.h"
@@ -18,6 +19,8 @@ struct job {
     const char *format, *to_url;
     struct k2_outlet outlet;
     struct k2_replay_writer *writer; /* NULL: only the digest is wanted */
+    bool shows_progress;
+    int64_t started_ns, said_ns, rows;
 };
 
 /* ---- arguments ---- */
@@ -106,9 +109,28 @@ static bool parse_args(struct job *job, const struct k2_args *args, struct k2_er
 
 /* ---- the run ---- */
 
+static void show_progress(struct job *job, const struct k2_batch *batch, const uint32_t *rows,
+                          uint32_t count) {
+    int64_t now = k2_monotonic_ns();
+    job->rows += count;
+    if (!count || now - job->said_ns < 100000000)
+        return;
+    char reached[40];
+    int column = k2_kind_columns[batch->schema->kind].timestamp;
+    double seconds = (double)(now - job->started_ns) / 1e9;
+    k2_us_to_iso(batch->col[column].i64[rows[count - 1]], reached);
+    k2_progress("%.2f M rows, up to %s, %.2f M/s", (double)job->rows / 1e6, reached,
+                (double)job->rows / seconds / 1e6);
+    job->said_ns = now;
+}
+
 static bool emit(void *self, const struct k2_batch *batch, const uint32_t *rows, uint32_t count,
                  struct k2_err *err) {
     struct job *job = self;
+    if (job->shows_progress)
+        show_progress(job, batch, rows, count);
+    if (!job->writer)
+        return true;
     if (count)
         return k2_replay_writer_add(job->writer, batch, rows, count, err);
     return k2_replay_writer_flush(job->writer, err) && k2_outlet_check(&job->outlet, err);
@@ -121,8 +143,12 @@ static bool write_all(struct job *job, struct k2_replay_result *result, struct k
 }
 
 static bool run(struct job *job, struct k2_replay_result *result, struct k2_err *err) {
+    /* Rows on the same terminal tell how far it is. */
+    job->shows_progress =
+        k2_stderr_is_terminal() && (!job->writer || job->to_url || !isatty(STDOUT_FILENO));
+    job->started_ns = job->said_ns = k2_monotonic_ns();
     if (!job->writer)
-        return k2_replay_run(&job->opts, NULL, NULL, result, err);
+        return k2_replay_run(&job->opts, job->shows_progress ? emit : NULL, job, result, err);
     K2_TRY(k2_outlet_open(&job->outlet, job->to_url, &k2_stop_asked, err));
     bool ok = write_all(job, result, err) || job->outlet.is_left;
     k2_outlet_close(&job->outlet);
@@ -146,6 +172,7 @@ static bool open_writer(struct job *job, struct k2_err *err) {
 static void say_end(const struct k2_replay_result *result) {
     char digest[33];
     k2_hash128_hex(result->digest, digest);
+    k2_progress_end();
     fprintf(stderr, "rows=%" PRId64 " digest=%s snapshot=%" PRId64 " complete=%s\n", result->rows,
             digest, result->snapshot_id, result->is_complete ? "yes" : "no");
 }
