@@ -1,6 +1,8 @@
 """k2 replay: order, formats, filters, where the rows go, and how it ends."""
 import io
 import json
+import os
+import pty
 import re
 import shutil
 import signal
@@ -341,3 +343,27 @@ def test_as_of_a_place_in_the_log(home):
     assert b"no commit that is kept took this offset" in done.stderr
     done = home.run("query", "select 1 from quotes", "--as-of", f"{topic}/0@0", code=1)
     assert b"reads this log partition" in done.stderr
+
+
+def test_a_terminal_shows_how_far_it_is(filled):
+    """Ten minutes of rows in one second; rows on the same terminal are progress enough."""
+    quick = ["--to", "2024-03-14T00:10:00Z", "--speed", "600"]
+
+    def shown(*args, **kw):
+        master, slave = pty.openpty()
+        process = subprocess.Popen([K2, "--home", str(filled.path), "replay", "trades", *quick, *args],
+                                   stderr=slave, **{key: slave for key in kw})
+        os.close(slave)
+        said = b""
+        try:
+            while part := os.read(master, 65536):
+                said += part
+        except OSError:  # nobody has the terminal any more
+            pass
+        os.close(master)
+        assert process.wait(60) == 0
+        return said
+
+    said = shown("--format", "none")
+    assert b"M rows, up to 2024-03-14T00:0" in said and b"digest=" in said.splitlines()[-1]
+    assert b"M rows" not in shown(stdout=True)
