@@ -68,7 +68,8 @@ bool k2_args_parse(const struct k2_command *command, int argc, char **argv, stru
         args->values[flag] = !wants_value ? "" : value.ptr ? value.ptr : argv[++i];
     }
     if (args->count < command->words_min || args->count > command->words_max)
-        return k2_err_set(err, K2_USAGE, "usage: k2 %s %s", command->words, command->usage);
+        return k2_err_set(err, K2_USAGE, "usage: k2 %s%s%s", command->words,
+                          *command->usage ? " " : "", command->usage);
     return true;
 }
 

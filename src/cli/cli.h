@@ -78,6 +78,9 @@ bool k2_settings_reload(struct k2_home *home, struct k2_err *err) K2_MUST;
 /* Pipeline options from the settings; writer names the command. */
 void k2_home_pipeline_opts(struct k2_home *home, const char *writer, struct k2_pipeline_opts *ret);
 
+/* The table that a user named, with or without its namespace; NULL with USAGE and the nearest. */
+const struct k2_schema *k2_table_typed(const char *typed, struct k2_err *err) K2_MUST;
+
 /* Set by SIGINT and SIGTERM. */
 extern atomic_bool k2_stop_asked;
 

@@ -179,7 +179,7 @@ struct retry {
     char topic[K2_TOPIC_MAX];
     int count;
     struct k2_err *err;
-    bool is_ok;
+    bool is_ok, has_matched;
 };
 
 static bool send_waiting(struct retry *r) {
@@ -247,8 +247,10 @@ static bool retry_row(struct retry *r, const struct k2_batch *rows, uint32_t i) 
 static bool retry_rows(void *self, const struct k2_batch *rows) {
     struct retry *r = self;
     for (uint32_t i = 0; r->is_ok && r->left > 0 && i < rows->rows; i++)
-        if (!r->code || k2_str_is(k2_batch_text(rows, K2_DEAD_ERROR_CODE, i), r->code))
+        if (!r->code || k2_str_is(k2_batch_text(rows, K2_DEAD_ERROR_CODE, i), r->code)) {
+            r->has_matched = true;
             (void)!retry_row(r, rows, i); /* is_ok says how it went */
+        }
     return r->is_ok && r->left > 0 && !atomic_load(&k2_stop_asked);
 }
 
@@ -282,6 +284,9 @@ int k2_cmd_dlq_retry(struct k2_home *home, const struct k2_args *args, struct k2
     bool ok = k2_ingest_open(&ingest, home, "dlq retry", err) &&
               read_ledger(home, K2_DEAD_LETTER, retry_rows, &r, &r.strings, err) && r.is_ok &&
               send_waiting(&r) && k2_ingest_finish(&ingest, err);
+    if (ok && r.code && !r.has_matched)
+        ok = k2_err_set(err, K2_NOT_FOUND, "no dead letter has the code %s; see: k2 dlq list",
+                        r.code);
     if (ok)
         say_retried(&r);
     struct k2_pipeline_counts n = {0};

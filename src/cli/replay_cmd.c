@@ -26,9 +26,10 @@ struct job {
 /* ---- arguments ---- */
 
 static bool parse_table(struct job *job, const char *table, struct k2_err *err) {
-    job->opts.schema = k2_schema_by_table(k2_str_of(table));
-    if (job->opts.schema &&
-        (job->opts.schema->kind == K2_TRADE || job->opts.schema->kind == K2_QUOTE))
+    job->opts.schema = k2_table_typed(table, err);
+    if (!job->opts.schema)
+        return false;
+    if (job->opts.schema->kind == K2_TRADE || job->opts.schema->kind == K2_QUOTE)
         return true;
     return k2_err_set(err, K2_USAGE, "replay %s: only trades and quotes can be replayed", table);
 }

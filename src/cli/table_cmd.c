@@ -7,19 +7,27 @@
 #include "base/json.h"
 #include "cli/cli.h"
 
-/* The full name of a table typed with or without its namespace; USAGE with the nearest. */
-static const struct k2_schema *schema_of(const char *typed, char name[128], struct k2_err *err) {
+const struct k2_schema *k2_table_typed(const char *typed, struct k2_err *err) {
     const struct k2_schema *schema = k2_schema_by_table(k2_str_of(typed));
-    if (schema) {
-        snprintf(name, 128, "%s.%s", schema->table_namespace, schema->table_name);
+    if (schema)
         return schema;
-    }
     struct k2_buf known = {0};
-    for (int k = 0; k < K2_KIND_COUNT; k++)
-        if (k2_schema_of((enum k2_kind)k)->table_name)
-            k2_buf_printf(&known, "%s%s", known.len ? ", " : "",
-                          k2_schema_of((enum k2_kind)k)->table_name);
-    k2_err_set(err, K2_USAGE, "there is no table \"%s\"; K2 knows %s", typed, k2_buf_cstr(&known));
+    const char *nearest = NULL;
+    int best = 3;
+    for (int k = 0; k < K2_KIND_COUNT; k++) {
+        const char *name = k2_schema_of((enum k2_kind)k)->table_name;
+        if (!name)
+            continue;
+        k2_buf_printf(&known, "%s%s", known.len ? ", " : "", name);
+        int distance = k2_str_distance(k2_str_of(typed), k2_str_of(name));
+        if (distance < best)
+            best = distance, nearest = name;
+    }
+    if (nearest)
+        k2_err_set(err, K2_USAGE, "there is no table \"%s\"; did you mean %s?", typed, nearest);
+    else
+        k2_err_set(err, K2_USAGE, "there is no table \"%s\"; K2 knows %s", typed,
+                   k2_buf_cstr(&known));
     k2_buf_done(&known);
     return NULL;
 }
@@ -27,10 +35,13 @@ static const struct k2_schema *schema_of(const char *typed, char name[128], stru
 static const struct k2_metadata *load(struct k2_home *home, const char *typed,
                                       const struct k2_schema **ret_schema, struct k2_err *err) {
     char name[128];
-    const struct k2_schema *schema = schema_of(typed, name, err);
+    const struct k2_schema *schema = k2_table_typed(typed, err);
     const char *table = name;
     const struct k2_metadata *metadata = NULL;
-    if (!schema || !k2_home_open(home, K2_HOME_LAKE, err) ||
+    if (!schema)
+        return NULL;
+    snprintf(name, sizeof name, "%s.%s", schema->table_namespace, schema->table_name);
+    if (!k2_home_open(home, K2_HOME_LAKE, err) ||
         !k2_lake_load(home->lake, &table, 1, &metadata, err))
         return NULL;
     if (!metadata)

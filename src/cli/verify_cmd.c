@@ -73,11 +73,9 @@ static bool verify_tables(struct verifying *v, struct k2_err *err) {
 int k2_cmd_verify(struct k2_home *home, const struct k2_args *args, struct k2_err *err) {
     struct verifying v = {.home = home};
     if (args->count) {
-        v.only = k2_schema_by_table(k2_str_of(args->words[0]));
-        if (!v.only) {
-            k2_err_set(err, K2_USAGE, "there is no table \"%s\"", args->words[0]);
+        v.only = k2_table_typed(args->words[0], err);
+        if (!v.only)
             return -1;
-        }
     }
     bool ok = k2_home_open(home, K2_HOME_LAKE, err) &&
               k2_catalog_list(k2_lake_catalog(home->lake), name_table, &v, err);

@@ -435,7 +435,8 @@ static bool open_topic(struct k2_journal *j, int partition_count, struct k2_err 
     if (is_there)
         return true;
     if (partition_count <= 0)
-        return k2_err_set(err, K2_NOT_FOUND, "there is no topic at %s", j->dir);
+        return k2_err_set(err, K2_NOT_FOUND, "there is no such topic (%s); see k2 log list",
+                          j->dir);
     struct k2_random random;
     struct k2_buf text = {0};
     k2_random_seed_os(&random);
@@ -460,7 +461,7 @@ struct k2_journal *k2_journal_open(const char *dir, int partition_count, int64_t
     snprintf(path, sizeof path, "%s/lock", dir);
     bool ok = partition_count <= 0 || k2_dir_make(dir, err);
     if (ok && partition_count <= 0 && !k2_path_exists(dir))
-        ok = k2_err_set(err, K2_NOT_FOUND, "there is no topic at %s", dir);
+        ok = k2_err_set(err, K2_NOT_FOUND, "there is no such topic (%s); see k2 log list", dir);
     if (ok) {
         j->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         ok = j->lock_fd >= 0 || k2_err_sys(err, "open %s", path);

@@ -28,12 +28,26 @@ def line(n, price=b"1.5", symbol=b"AAA"):
     (["query"], 2, "no SQL was given"),
     (["query", "select 1", "--format", "xml"], 2, "ndjson"),
     (["table", "show", "tardes"], 2, "trades"),
+    (["verify", "trade"], 2, "did you mean trades?"),
+    (["verify", "nope"], 2, "trades, quotes"),
     (["replay", "gaps"], 2, "quotes"),
+    (["replay", "quote"], 2, "did you mean quotes?"),
     (["help", "nothing"], 2, "nothing"),
 ])
 def test_usage(home, args, code, word):
     done = home.run(*args, code=code)
     assert word in done.stderr.decode() and done.stderr.count(b"\n") == 1 and not done.stdout
+
+
+def test_what_is_not_there(home):
+    home.run("ingest", "sim", "--rows", 10)
+    for args, word in ((["log", "read", "nope"], b"k2 log list"),
+                       (["log", "trim", "nope"], b"k2 log list"),
+                       (["dlq", "retry", "NOPE"], b"k2 dlq list"),
+                       (["gaps", "ack", "nope"], b"k2 gaps")):
+        done = home.run(*args, code=1)
+        assert word in done.stderr and b"nope" in done.stderr.lower()
+        assert done.stderr.count(b"\n") == 1 and not done.stdout
 
 
 def test_no_home(home):
