@@ -110,7 +110,7 @@ def test_log_trim_keeps_what_is_needed(home):
     assert home.one("select count(*) from trades") > before
     assert home.one("select count(*) from gaps") == 0
     home.run("verify")
-    assert b"no topic" in home.run("log", "trim", "market.nope", code=1).stderr
+    assert b"no such topic" in home.run("log", "trim", "market.nope", code=1).stderr
 
 
 def test_retention_keeps_the_log_small(home):
