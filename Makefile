@@ -36,14 +36,7 @@ coverage: setup ## line coverage of all tests by room, and build/coverage/index.
 	@tools/coverage
 
 fuzz: setup ## every fuzz target for FUZZ_SECONDS (30)
-	@test -f build/fuzz/build.ninja || cmake --preset fuzz
-	@cmake --build build/fuzz
-	@set -e; for f in build/fuzz/fuzz_*; do [ -x $$f ] || continue; \
-	  name=$$(basename $$f); mkdir -p build/fuzz/corpus/$$name; \
-	  seeds=tests/fuzz/$${name#fuzz_}; [ -d $$seeds ] || seeds=; \
-	  echo "$$name"; $$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -verbosity=0 \
-	    -print_final_stats=1 build/fuzz/corpus/$$name $$seeds 2>&1 | tail -n 8; \
-	  [ $${PIPESTATUS[0]} = 0 ]; done
+	@tools/fuzz $(FUZZ_SECONDS)
 
 docs: release ## the pages that the program itself writes
 	@{ echo '<!-- Made by "make docs" from the program; edit src/market/schema.c instead. -->'; \
