@@ -89,6 +89,8 @@ void k2_out(struct k2_str text);
 void k2_out_printf(const char *fmt, ...) K2_PRINTF(1, 2);
 /* Flushes stdout; IO when it could not be written. */
 bool k2_out_flush(struct k2_err *err) K2_MUST;
+/* Whether the reader of stdout has left, as head does: it has enough, and nothing is wrong. */
+bool k2_out_is_left(void);
 /* A line to stderr, "k2: " before it. */
 void k2_say(const char *fmt, ...) K2_PRINTF(1, 2);
 bool k2_stderr_is_terminal(void);

@@ -68,7 +68,7 @@ bool k2_home_open(struct k2_home *home, int parts, struct k2_err *err) {
     bool is_local = strncmp(k2_config_str(home->config, "catalog"), "sqlite:", 7) == 0;
     if (parts & K2_HOME_MAKE)
         K2_TRY(make_home(home, err));
-    else if (is_local && !k2_path_exists(home->dir))
+    else if (is_local && !k2_path_exists(k2_home_path(home, ".")))
         return k2_err_set(
             err, K2_NOT_FOUND,
             "there is no K2 home at %s; say which with --home DIR or K2_HOME, or make "

@@ -187,7 +187,9 @@ int main(int argc, char **argv) {
         err = out_err;
         code = -1;
     }
-    if (code < 0) {
+    if (code < 0 && k2_out_is_left()) {
+        code = K2_EXIT_DONE;
+    } else if (code < 0) {
         k2_say("%s", err.msg);
         code = k2_err_exit_code(err.code);
     }

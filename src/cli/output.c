@@ -38,6 +38,10 @@ bool k2_out_flush(struct k2_err *err) {
     return !has_failed || k2_err_sys(err, "write standard output");
 }
 
+bool k2_out_is_left(void) {
+    return has_failed && failed_errno == EPIPE;
+}
+
 bool k2_stderr_is_terminal(void) {
     return isatty(STDERR_FILENO);
 }

@@ -50,9 +50,28 @@ def test_what_is_not_there(home):
         assert done.stderr.count(b"\n") == 1 and not done.stdout
 
 
+def test_a_reader_that_leaves_has_enough(home):
+    """As head does; a disk that is full is another matter."""
+    home.run("ingest", "sim", "--rows", 20000)
+    for words in (["query", "select * from trades", "--format", "csv"], ["config"],
+                  ["log", "read", "market.equities.trades.simx", "--limit", "5000"]):
+        process = subprocess.Popen([K2, "--home", str(home.path), *words], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        assert process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(60) == 0
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([K2, "--home", str(home.path), *words], stdout=full,
+                                  stderr=subprocess.PIPE, timeout=60, check=False)
+        assert done.returncode == 1 and b"No space left" in done.stderr
+
+
 def test_no_home(home):
     for args in (["query", "select 1"], ["table", "list"], ["verify"], ["log", "list"]):
         assert b"k2 ingest" in home.run(*args, code=1).stderr
+    home.path.write_bytes(b"a file")
+    assert b"k2 ingest" in home.run("query", "select 1", code=1).stderr
+    assert b"not a folder" in home.run("ingest", "sim", "--rows", 10, code=1).stderr
 
 
 def test_unknown_setting_names_the_nearest(home):
