@@ -58,6 +58,25 @@ static bool parse_globals(int argc, char **argv, struct k2_globals *g, int *ret_
     return true;
 }
 
+/* Settings of tables say what only the lake can judge: table.<name>.partition. */
+static bool check_tables(struct k2_config *config, struct k2_err *err) {
+    struct k2_config_item item;
+    for (size_t at = 0; k2_config_next(config, &at, &item);) {
+        struct k2_str rest, name;
+        if (!k2_str_starts(k2_str_of(item.key), "table.") || strchr(item.key, '<'))
+            continue;
+        name = k2_str_split(k2_str_of(item.key + 6), '.', &rest);
+        char table[128];
+        snprintf(table, sizeof table, "%.*s", K2_FMT(name));
+        const struct k2_schema *schema = k2_table_typed(table, err);
+        if (!schema || !k2_partition_check(schema, item.value, err)) {
+            err->code = K2_USAGE;
+            return k2_err_wrap(err, "%s: %s", item.origin, item.key);
+        }
+    }
+    return true;
+}
+
 static bool load_settings(struct k2_home *home, struct k2_err *err) {
     const struct k2_globals *g = &home->globals;
     const char *file = g->config_file ? g->config_file : k2_home_path(home, "k2.yaml");
@@ -72,7 +91,7 @@ static bool load_settings(struct k2_home *home, struct k2_err *err) {
         snprintf(name, sizeof name, "%.*s", K2_FMT(key));
         K2_TRY(k2_config_set(home->config, name, value.ptr, "-o", err));
     }
-    return k2_config_check(home->config, err);
+    return k2_config_check(home->config, err) && check_tables(home->config, err);
 }
 
 bool k2_settings_reload(struct k2_home *home, struct k2_err *err) {

@@ -92,3 +92,28 @@ def test_duckdb_reads_by_version_hint(filled):
     hint = (pathlib.Path(location) / "metadata" / "version-hint.text").read_bytes()
     name = hint.decode() + ".metadata.json"
     assert show["metadata_location"].endswith(name)
+
+
+def test_another_partition_spec_is_followed_from_then_on(home):
+    """Files of three specs in one table: every reader finds the rows of one symbol in all of them."""
+    specs = [None, "exchange, truncate(symbol, 4)", "day(timestamp)", "exchange, truncate(symbol, 4)"]
+    for seed, spec in enumerate(specs, 1):
+        home.run("ingest", "sim", "--rows", 3000, "--symbols", 20, "--seed", seed,
+                 sets=[f"table.trades.partition={spec}"] if spec else [])
+    from pyiceberg.catalog.sql import SqlCatalog
+    catalog = SqlCatalog("k2", uri=f"sqlite:///{home.path}/catalog.db",
+                         warehouse=f"file://{home.path}/warehouse")
+    table = catalog.load_table("market_data.trades")
+    assert len(table.specs()) == 3 and table.spec().spec_id == 1
+    assert [str(f.transform) for f in table.spec().fields] == ["identity", "truncate[4]"]
+    files = table.inspect.files().to_pylist()
+    assert {f["spec_id"] for f in files} == {0, 1, 2}
+    for condition in ("symbol = 'S1_0001'", "exchange = 'SIMX'", "price > 100"):
+        found = table.scan(row_filter=condition).to_arrow().num_rows
+        assert found and found == home.one(f"select count(*) from trades where {condition}")
+    home.run("verify")
+    done = home.run("ingest", "sim", "--rows", 10, code=2,
+                    sets=["table.trades.partition=truncate(symbl, 4)"])
+    assert b"table.trades.partition" in done.stderr and b"symbl" in done.stderr
+    assert b"did you mean trades" in home.run("check", code=2,
+                                              sets=["table.trade.partition=exchange"]).stderr

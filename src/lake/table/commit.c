@@ -115,26 +115,13 @@ static void put_properties(struct k2_commit *commit, const struct k2_pending *p,
     k2_buf_done(&text);
 }
 
-/* The number in front of a metadata file's name; -1 where it has none. */
-static int64_t version_of(struct k2_str location) {
-    size_t start = location.len;
-    while (start > 0 && location.ptr[start - 1] != '/')
-        start--;
-    struct k2_str rest,
-        head = k2_str_split(k2_str_make(location.ptr + start, location.len - start), '-', &rest);
-    int64_t version;
-    return rest.ptr && k2_str_to_i64(head, &version) && version >= 0 ? version : -1;
-}
-
 static bool write_version(struct k2_commit *commit, struct k2_pending *p, struct k2_err *err) {
     int set_count = p->change->set_count + p->change->move_count;
     struct k2_property *set = k2_arena_new(&commit->arena, struct k2_property, set_count);
     put_properties(commit, p, set);
     char uuid[37];
     k2_lake_uuid(commit->lake, uuid);
-    p->location = k2_arena_printf(&commit->arena, "%.*s/metadata/%05" PRId64 "-%s.metadata.json",
-                                  K2_FMT(p->current->location),
-                                  version_of(p->current->metadata_location) + 1, uuid);
+    p->location = k2_metadata_next_location(p->current, uuid, &commit->arena);
     struct k2_version_opts opts = {.location = p->location,
                                    .snapshot = &p->snapshot,
                                    .timestamp_ms = commit->timestamp_ms,
@@ -143,7 +130,7 @@ static bool write_version(struct k2_commit *commit, struct k2_pending *p, struct
                                    .previous_versions = commit->lake->previous_versions};
     p->next = k2_metadata_version(p->current, &opts);
     struct k2_buf text = {0};
-    k2_metadata_write(p->next, &text);
+    k2_metadata_write(p->next, NULL, &text);
     p->tried[p->tried_count++] = k2_str_of(p->location);
     bool ok = k2_lake_put(commit->lake, k2_str_of(p->location), k2_buf_view(&text), err);
     k2_buf_done(&text);

@@ -38,20 +38,19 @@ static void put_schema(struct k2_buf *out, const struct k2_schema *schema,
     k2_buf_text(out, "]}");
 }
 
-static void put_default_spec(struct k2_buf *out, const struct k2_schema *schema,
-                             const struct k2_field_ids *ids, int *ret_count) {
-    int count = 0;
-    k2_buf_byte(out, '[');
-    for (; count < K2_PARTITION_MAX && schema->spec[count].column >= 0 &&
-           schema->spec[count].transform;
-         count++)
-        k2_buf_printf(out,
-                      "%s{\"name\":\"%s\",\"transform\":\"%s\",\"source-id\":%d,"
-                      "\"field-id\":%d}",
-                      count ? "," : "", schema->spec[count].name, schema->spec[count].transform,
-                      ids[schema->spec[count].column].id, 1000 + count);
-    k2_buf_byte(out, ']');
-    *ret_count = count;
+static void default_spec(const struct k2_schema *schema, const struct k2_field_ids *ids,
+                         struct k2_partition_spec *ret) {
+    for (; ret->field_count < K2_PARTITION_MAX; ret->field_count++) {
+        const struct k2_spec_field *field = &schema->spec[ret->field_count];
+        if (field->column < 0 || !field->transform)
+            return;
+        ret->fields[ret->field_count] = (struct k2_partition_field){
+            .source_id = ids[field->column].id,
+            .field_id = 1000 + ret->field_count,
+            .name = k2_str_of(field->name),
+            .transform = k2_str_of(field->transform),
+        };
+    }
 }
 
 /* Kinds with symbol, timestamp and its nanoseconds are written in that order. Returns the id of the
@@ -98,14 +97,13 @@ static bool put_metadata(struct k2_lake *lake, const struct k2_schema *schema,
                          struct k2_err *err) {
     struct k2_field_ids ids[K2_COLUMNS_MAX];
     int32_t last_id = k2_schema_default_ids(schema, ids);
-    struct k2_buf spec = {0};
-    int fields = 0;
+    struct k2_partition_field fields[K2_PARTITION_MAX];
+    K2_AUTO(k2_arena_done) struct k2_arena arena = {0};
+    struct k2_partition_spec spec = {.fields = fields};
     if (!partition)
-        put_default_spec(&spec, schema, ids, &fields);
-    else if (!k2_spec_parse(schema, partition, &spec, &fields, err)) {
-        k2_buf_done(&spec);
-        return false;
-    }
+        default_spec(schema, ids, &spec);
+    else
+        K2_TRY(k2_spec_parse(schema, ids, partition, &arena, &spec, err));
     char uuid[37];
     k2_lake_uuid(lake, uuid);
     struct k2_buf orders = {0};
@@ -120,9 +118,9 @@ static bool put_metadata(struct k2_lake *lake, const struct k2_schema *schema,
     k2_buf_text(out, ",\"schemas\":[");
     put_schema(out, schema, ids);
     k2_buf_text(out, "],\"default-spec-id\":0,\"partition-specs\":[{\"spec-id\":0,\"fields\":");
-    k2_buf_str(out, k2_buf_view(&spec));
+    k2_spec_put(&spec, out);
     k2_buf_text(out, "}]");
-    k2_json_key_int(out, "last-partition-id", 999 + fields);
+    k2_json_key_int(out, "last-partition-id", 999 + spec.field_count);
     k2_json_key_int(out, "default-sort-order-id", order);
     k2_buf_text(out, ",\"sort-orders\":");
     k2_buf_str(out, k2_buf_view(&orders));
@@ -130,7 +128,6 @@ static bool put_metadata(struct k2_lake *lake, const struct k2_schema *schema,
     put_properties(out, lake, schema, ids);
     k2_buf_text(out, ",\"current-snapshot-id\":-1,\"refs\":{},\"snapshots\":[],\"statistics\":[],"
                      "\"partition-statistics\":[],\"snapshot-log\":[],\"metadata-log\":[]}");
-    k2_buf_done(&spec);
     k2_buf_done(&orders);
     return true;
 }
@@ -225,5 +222,5 @@ bool k2_lake_create(struct k2_lake *lake, const struct k2_schema *schema, const 
     if (!metadata)
         return k2_err_set(err, K2_CONFLICT, "table %s was dropped while it was made", table);
     *ret_metadata = metadata;
-    return true;
+    return !partition || k2_lake_repartition(lake, schema, partition, ret_metadata, err);
 }

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .location = "file:///n", .timestamp_ms = 1, .previous_versions = 2};
     struct k2_metadata *next = k2_metadata_version(m, &opts);
     struct k2_buf text = {0};
-    k2_metadata_write(next, &text);
+    k2_metadata_write(next, NULL, &text);
     struct k2_metadata *again =
         k2_metadata_parse(k2_buf_view(&text), "market_data.trades", "file:///n", &err);
     K2_ASSERT(again && again->snapshot_count == m->snapshot_count);

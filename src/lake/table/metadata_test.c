@@ -118,7 +118,7 @@ static void check_kept(const char *name) {
                                    .set_count = 3,
                                    .previous_versions = 3};
     struct k2_metadata *next = k2_metadata_version(m, &opts);
-    k2_metadata_write(next, &written);
+    k2_metadata_write(next, NULL, &written);
     K2_AUTO(k2_json_freep) struct k2_json *a = k2_json_parse(k2_buf_view(&bytes), &err);
     K2_AUTO(k2_json_freep) struct k2_json *b = k2_json_parse(k2_buf_view(&written), &err);
     CHECK_OK(a && b);

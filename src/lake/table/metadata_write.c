@@ -72,7 +72,22 @@ static void put_logs(struct k2_buf *out, const struct k2_metadata_impl *m) {
 static const char *const placed[] = {"schemas",    "partition-specs",      "sort-orders",
                                      "statistics", "partition-statistics", NULL};
 
-void k2_metadata_write(const struct k2_metadata *metadata, struct k2_buf *out) {
+static void put_specs(struct k2_buf *out, const struct k2_fixed *fixed,
+                      const struct k2_respec *respec) {
+    k2_json_key_int(out, "default-spec-id",
+                    respec ? respec->default_spec_id : fixed->default_spec_id);
+    if (respec) {
+        k2_json_key(out, "partition-specs");
+        k2_buf_str(out, respec->specs);
+    } else {
+        put_member(out, fixed, "partition-specs");
+    }
+    k2_json_key_int(out, "last-partition-id",
+                    respec ? respec->last_partition_id : fixed->last_partition_id);
+}
+
+void k2_metadata_write(const struct k2_metadata *metadata, const struct k2_respec *respec,
+                       struct k2_buf *out) {
     const struct k2_metadata_impl *m = k2_metadata_impl_of(metadata);
     const struct k2_fixed *fixed = m->fixed;
     k2_buf_byte(out, '{');
@@ -84,9 +99,7 @@ void k2_metadata_write(const struct k2_metadata *metadata, struct k2_buf *out) {
     k2_json_key_int(out, "last-column-id", fixed->last_column_id);
     k2_json_key_int(out, "current-schema-id", fixed->current_schema_id);
     put_member(out, fixed, "schemas");
-    k2_json_key_int(out, "default-spec-id", fixed->default_spec_id);
-    put_member(out, fixed, "partition-specs");
-    k2_json_key_int(out, "last-partition-id", fixed->last_partition_id);
+    put_specs(out, fixed, respec);
     k2_json_key_int(out, "default-sort-order-id", fixed->default_sort_id);
     put_member(out, fixed, "sort-orders");
     k2_json_key(out, "properties");
@@ -132,6 +145,23 @@ static void put_snapshot(struct k2_buf *out, const struct k2_snapshot *s) {
 }
 
 /* ---- versions ---- */
+/* The number in front of a metadata file's name; -1 where it has none. */
+static int64_t version_of(struct k2_str location) {
+    size_t start = location.len;
+    while (start > 0 && location.ptr[start - 1] != '/')
+        start--;
+    struct k2_str rest,
+        head = k2_str_split(k2_str_make(location.ptr + start, location.len - start), '-', &rest);
+    int64_t version;
+    return rest.ptr && k2_str_to_i64(head, &version) && version >= 0 ? version : -1;
+}
+
+char *k2_metadata_next_location(const struct k2_metadata *base, const char *uuid,
+                                struct k2_arena *arena) {
+    return k2_arena_printf(arena, "%.*s/metadata/%05" PRId64 "-%s.metadata.json",
+                           K2_FMT(base->location), version_of(base->metadata_location) + 1, uuid);
+}
+
 static void copy_properties(struct k2_arena *arena, const struct k2_property *from, int count,
                             struct k2_property *to) {
     for (int i = 0; i < count; i++)

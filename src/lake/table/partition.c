@@ -330,63 +330,78 @@ static const char *name_suffix(enum k2_transform transform) {
     }
 }
 
-static bool put_item(const struct k2_schema *schema, const char *text, struct k2_str item,
-                     int index, struct k2_buf *out, struct k2_err *err) {
+static bool parse_item(const struct k2_schema *schema, const struct k2_field_ids *ids,
+                       const char *text, struct k2_str item, struct k2_arena *arena,
+                       struct k2_partition_field *ret, struct k2_err *err) {
     struct k2_str name, width_text, column_name;
     if (!split_item(item, &name, &width_text, &column_name))
         return bad_spec(text, item, "is not a transform of a column", err);
     int column = k2_schema_column(schema, column_name);
     if (column < 0)
         return bad_spec(text, item, "names no column of the table", err);
-    char transform_text[64];
     int32_t width;
     int name_len = (int)K2_MIN(name.len, (size_t)20);
     int width_len = (int)K2_MIN(width_text.len, (size_t)12);
-    if (width_text.ptr)
-        snprintf(transform_text, sizeof transform_text, "%.*s[%.*s]", name_len, name.ptr, width_len,
-                 width_text.ptr);
-    else
-        snprintf(transform_text, sizeof transform_text, "%.*s", name_len, name.ptr);
-    enum k2_transform transform = k2_transform_parse(k2_str_of(transform_text), &width);
+    ret->transform = k2_str_of(width_text.ptr ? k2_arena_printf(arena, "%.*s[%.*s]", name_len,
+                                                                name.ptr, width_len, width_text.ptr)
+                                              : k2_arena_printf(arena, "%.*s", name_len, name.ptr));
+    enum k2_transform transform = k2_transform_parse(ret->transform, &width);
     if (transform == K2_TRANSFORM_UNKNOWN || transform == K2_TRANSFORM_VOID)
         return bad_spec(text, item, "is no transform K2 knows", err);
-    struct k2_bound_field bound = {transform, width, column};
     enum k2_type type = schema->columns[column].type;
     bool is_flat = type != K2_LIST && type != K2_MAP && type != K2_FLAGS && type != K2_BINARY;
     struct k2_str source = k2_str_of(k2_iceberg_type(type));
-    if (!is_flat || !k2_transform_result(bound.transform, source))
+    if (!is_flat || !k2_transform_result(transform, source))
         return bad_spec(text, item, "does not fit the column's type", err);
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    k2_schema_default_ids(schema, ids);
-    k2_buf_byte(out, index ? ',' : '[');
-    k2_buf_printf(out, "{\"name\":\"%s%s\",\"transform\":\"%s\",\"source-id\":%d,\"field-id\":%d}",
-                  schema->columns[column].name, name_suffix(transform), transform_text,
-                  ids[column].id, 1000 + index);
+    ret->source_id = ids[column].id;
+    ret->name = k2_str_of(
+        k2_arena_printf(arena, "%s%s", schema->columns[column].name, name_suffix(transform)));
     return true;
 }
 
-bool k2_spec_parse(const struct k2_schema *schema, const char *text, struct k2_buf *ret_fields,
-                   int *ret_count, struct k2_err *err) {
+bool k2_spec_parse(const struct k2_schema *schema, const struct k2_field_ids *ids, const char *text,
+                   struct k2_arena *arena, struct k2_partition_spec *ret_spec, struct k2_err *err) {
     struct k2_str all = k2_str_trim(k2_str_of(text));
     size_t start = 0;
-    int depth = 0, count = 0;
-    if (all.len == 0 || k2_str_is(all, "none")) {
-        k2_buf_text(ret_fields, "[]");
-        *ret_count = 0;
+    int depth = 0;
+    *ret_spec = (struct k2_partition_spec){
+        .fields = k2_arena_new(arena, struct k2_partition_field, K2_PARTITION_MAX)};
+    if (all.len == 0 || k2_str_is(all, "none"))
         return true;
-    }
     for (size_t i = 0; i <= all.len; i++) {
         char c = i < all.len ? all.ptr[i] : ',';
         depth += (c == '(') - (c == ')');
         if (c != ',' || (depth > 0 && i < all.len))
             continue;
         struct k2_str item = k2_str_trim(k2_str_make(all.ptr + start, i - start));
+        int count = ret_spec->field_count++;
         if (count == K2_PARTITION_MAX)
             return bad_spec(text, item, "is one field too many", err);
-        K2_TRY(put_item(schema, text, item, count++, ret_fields, err));
+        ret_spec->fields[count].field_id = 1000 + count;
+        K2_TRY(parse_item(schema, ids, text, item, arena, &ret_spec->fields[count], err));
         start = i + 1;
     }
-    k2_buf_byte(ret_fields, ']');
-    *ret_count = count;
     return true;
+}
+
+bool k2_partition_check(const struct k2_schema *schema, const char *text, struct k2_err *err) {
+    struct k2_field_ids ids[K2_COLUMNS_MAX];
+    struct k2_partition_spec spec;
+    K2_AUTO(k2_arena_done) struct k2_arena arena = {0};
+    k2_schema_default_ids(schema, ids);
+    return k2_spec_parse(schema, ids, text, &arena, &spec, err);
+}
+
+void k2_spec_put(const struct k2_partition_spec *spec, struct k2_buf *out) {
+    k2_buf_byte(out, '[');
+    for (int i = 0; i < spec->field_count; i++) {
+        const struct k2_partition_field *field = &spec->fields[i];
+        k2_buf_text(out, i ? ",{" : "{");
+        k2_json_key_str(out, "name", field->name);
+        k2_json_key_str(out, "transform", field->transform);
+        k2_json_key_int(out, "source-id", field->source_id);
+        k2_json_key_int(out, "field-id", field->field_id);
+        k2_buf_byte(out, '}');
+    }
+    k2_buf_byte(out, ']');
 }

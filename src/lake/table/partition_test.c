@@ -7,11 +7,16 @@
 
 static void check_spec(const char *text, const char *expected) {
     struct k2_err err = {0};
+    struct k2_field_ids ids[K2_COLUMNS_MAX];
+    struct k2_arena arena = {0};
+    struct k2_partition_spec spec;
     struct k2_buf fields = {0};
-    int count = -1;
-    CHECK_OK(k2_spec_parse(k2_schema_of(K2_TRADE), text, &fields, &count, &err));
+    k2_schema_default_ids(k2_schema_of(K2_TRADE), ids);
+    CHECK_OK(k2_spec_parse(k2_schema_of(K2_TRADE), ids, text, &arena, &spec, &err));
+    k2_spec_put(&spec, &fields);
     assert_string_equal(k2_buf_cstr(&fields), expected);
     k2_buf_done(&fields);
+    k2_arena_done(&arena);
 }
 
 TEST(partition_spec_text) {
@@ -26,6 +31,8 @@ TEST(partition_spec_text) {
     check_spec("bucket[16](symbol)", "[{\"name\":\"symbol_bucket\",\"transform\":\"bucket[16]\","
                                      "\"source-id\":2,\"field-id\":1000}]");
     struct k2_err err = {0};
+    struct k2_field_ids ids[K2_COLUMNS_MAX];
+    k2_schema_default_ids(k2_schema_of(K2_TRADE), ids);
     const char *bad[] = {"nocolumn",
                          "day(symbol)",
                          "day(timestamp",
@@ -42,12 +49,12 @@ TEST(partition_spec_text) {
                          "price",
                          "exchange,symbol,side,asset_class,currency"};
     for (size_t i = 0; i < K2_COUNT(bad); i++) {
-        struct k2_buf fields = {0};
-        int count;
-        if (k2_spec_parse(k2_schema_of(K2_TRADE), bad[i], &fields, &count, &err))
+        struct k2_arena arena = {0};
+        struct k2_partition_spec spec;
+        if (k2_spec_parse(k2_schema_of(K2_TRADE), ids, bad[i], &arena, &spec, &err))
             fail_msg("'%s' was taken", bad[i]);
         CHECK(err.code == K2_INVALID);
-        k2_buf_done(&fields);
+        k2_arena_done(&arena);
     }
 }
 

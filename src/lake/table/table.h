@@ -106,10 +106,15 @@ bool k2_metadata_field_ids(const struct k2_metadata *metadata, const struct k2_s
 bool k2_lake_load(struct k2_lake *lake, const char *const *tables, int count,
                   const struct k2_metadata **ret_metadata, struct k2_err *err) K2_MUST;
 /* Makes the table of a kind with the default spec, sort order and K2's properties; what another
- * process has just made is loaded instead. partition: spec as text ("day(timestamp), exchange"), or
- * NULL for the kind's default. */
+ * process has just made is loaded instead. partition: spec as text ("day(timestamp), exchange"),
+ * which files written from now on follow, also where the table was there; NULL: the table's own,
+ * for a new one the kind's default. */
 bool k2_lake_create(struct k2_lake *lake, const struct k2_schema *schema, const char *partition,
                     const struct k2_metadata **ret_metadata, struct k2_err *err) K2_MUST;
+
+/* Whether the table of a kind can have text as its partition spec; INVALID says why not. */
+bool k2_partition_check(const struct k2_schema *schema, const char *text,
+                        struct k2_err *err) K2_MUST;
 
 /* ---- data files ---- */
 enum { K2_PARTITION_MAX = 4 };

@@ -85,11 +85,16 @@ static inline struct k2_metadata_impl *k2_metadata_impl_of(const struct k2_metad
 /* Parses a metadata file (plain or gzip). */
 struct k2_metadata *k2_metadata_parse(struct k2_str bytes, const char *identifier,
                                       const char *location, struct k2_err *err) K2_MUST;
-/* A version that follows base: the caller fills what differs before it is shared. Shares base's
- * parts; has room for one more snapshot, log entry and previous file. */
-struct k2_metadata_impl *k2_metadata_next(const struct k2_metadata *base);
-/* The JSON of a whole version. */
-void k2_metadata_write(const struct k2_metadata *metadata, struct k2_buf *out);
+/* The JSON of a whole version. respec (NULL: as they are) stands in for its partition specs. */
+struct k2_respec {
+    int32_t default_spec_id, last_partition_id;
+    struct k2_str specs; /* JSON of all of them */
+};
+void k2_metadata_write(const struct k2_metadata *metadata, const struct k2_respec *respec,
+                       struct k2_buf *out);
+/* Where the version after base goes: ".../metadata/00012-<uuid>.metadata.json", in arena. */
+char *k2_metadata_next_location(const struct k2_metadata *base, const char *uuid,
+                                struct k2_arena *arena);
 /* What a commit does to base; texts are copied. */
 struct k2_version_opts {
     const char *location;         /* of the new metadata file */
@@ -125,9 +130,17 @@ bool k2_transform_text(const struct k2_bound_field *bound, struct k2_str text,
 /* Fills types (K2_PARTITION_MAX) for a spec. False: a field has a type K2 cannot hold. */
 bool k2_spec_types(const struct k2_metadata *metadata, const struct k2_partition_spec *spec,
                    const char **ret_types);
-/* Spec text ("day(timestamp), exchange") into the JSON of an Iceberg spec's fields. */
-bool k2_spec_parse(const struct k2_schema *schema, const char *text, struct k2_buf *ret_fields,
-                   int *ret_count, struct k2_err *err) K2_MUST;
+/* Spec text ("day(timestamp), exchange") into a spec's fields, whose ids count from 1000; they and
+ * their texts are in arena. ids: of the table's columns. */
+bool k2_spec_parse(const struct k2_schema *schema, const struct k2_field_ids *ids, const char *text,
+                   struct k2_arena *arena, struct k2_partition_spec *ret_spec,
+                   struct k2_err *err) K2_MUST;
+/* The JSON of a spec's fields. */
+void k2_spec_put(const struct k2_partition_spec *spec, struct k2_buf *out);
+/* Has the files written from now on follow the spec text; what is there stays as it is. *metadata
+ * is of the table, and becomes the newest version of it. */
+bool k2_lake_repartition(struct k2_lake *lake, const struct k2_schema *schema, const char *text,
+                         const struct k2_metadata **metadata, struct k2_err *err) K2_MUST;
 /* The id of a column in "name:id,name:id,..."; 0: not named. */
 int32_t k2_columns_find(struct k2_str property, struct k2_str name);
 

@@ -159,7 +159,7 @@ TABLE_TEST(table_create) {
     CHECK(m->specs[0].fields[0].source_id == K2_TRADE_TIMESTAMP + 1);
     CHECK(prop_is(m, "write.parquet.compression-codec", "zstd"));
     CHECK(prop_is(m, "write.metadata.previous-versions-max", "5"));
-    const struct k2_metadata *again = create(rig->lake, K2_TRADE, "exchange");
+    const struct k2_metadata *again = create(rig->lake, K2_TRADE, NULL);
     CHECK(again == m);
     struct k2_field_ids ids[K2_COLUMNS_MAX], expected[K2_COLUMNS_MAX];
     struct k2_err err = {0};
@@ -173,6 +173,48 @@ TABLE_TEST(table_create) {
     CHECK(gaps->default_sort_id == 0 && gaps->specs[0].field_count == 0);
     CHECK(gaps->last_partition_id == 999);
     k2_metadata_unref(gaps);
+}
+
+/* The spec of the table, as text, after it was asked for. */
+static const struct k2_metadata *respec(struct rig *rig, const char *text, int32_t id, int count,
+                                        int32_t last_field) {
+    const struct k2_metadata *m = create(rig->lake, K2_TRADE, text);
+    const struct k2_metadata *seen = load(rig->lake, TRADES);
+    CHECK(seen == m && m->default_spec_id == id && m->spec_count == count);
+    CHECK(m->last_partition_id == last_field);
+    k2_metadata_unref(seen);
+    return m;
+}
+
+TABLE_TEST(table_partition_specs_follow_each_other) {
+    struct fake_file file;
+    const struct k2_metadata *m = create(rig->lake, K2_TRADE, NULL);
+    fake(&file, m, 0, DAY0, "ASX", "AAA", "MMM");
+    const struct k2_metadata *before = append(rig->lake, m, &file.file, 1, NULL, 0);
+    k2_metadata_unref(m);
+    m = respec(rig, "exchange, truncate(symbol, 4)", 1, 2, 1002);
+    CHECK(m->specs[1].fields[0].field_id == 1001); /* it is the field that was there */
+    CHECK(m->specs[1].fields[1].field_id == 1002);
+    CHECK(m->current_snapshot_id == before->current_snapshot_id && m->snapshot_count == 1);
+    CHECK(m->last_updated_ms > before->last_updated_ms);
+    k2_metadata_unref(before);
+    k2_metadata_unref(m);
+    m = respec(rig, "exchange, truncate(symbol, 4)", 1, 2, 1002); /* it is so already */
+    k2_metadata_unref(m);
+    m = respec(rig, NULL, 1, 2, 1002); /* nobody asks for another */
+    k2_metadata_unref(m);
+    m = respec(rig, "day(timestamp), exchange", 0, 2, 1002);
+    k2_metadata_unref(m);
+    m = respec(rig, "none", 2, 3, 1002);
+    struct k2_err err = {0};
+    const struct k2_metadata *none = NULL;
+    CHECK(!k2_lake_create(rig->lake, k2_schema_of(K2_TRADE), "nope", &none, &err));
+    CHECK(err.code == K2_INVALID);
+    k2_metadata_unref(none);
+    none = respec(rig, NULL, 2, 3, 1002);
+    CHECK(none == m);
+    k2_metadata_unref(none);
+    k2_metadata_unref(m);
 }
 
 TABLE_TEST(table_append_and_reload) {

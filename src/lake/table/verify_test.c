@@ -208,7 +208,7 @@ TEST(verify_finds_missing_and_changed_files) {
 static struct k2_metadata *altered(struct rig *rig, const char *from, const char *to) {
     struct k2_err err = {0};
     struct k2_buf text = {0}, changed = {0};
-    k2_metadata_write(rig->m, &text);
+    k2_metadata_write(rig->m, NULL, &text);
     const char *at = strstr(k2_buf_cstr(&text), from);
     if (!at)
         fail_msg("%s is not in %s", from, text.ptr);
