@@ -20,9 +20,15 @@ static void end(void *self) {
     k2_free(self);
 }
 
+static bool open_again(struct test_home *home, struct k2_err *err) {
+    home_close(home);
+    return home_open(home, err);
+}
+
 static bool work(struct test_home *home, struct k2_err *err) {
     K2_TRY(home_open(home, err));
     for (int i = 0; i < 4; i++) {
+        K2_TRY(i != 2 || open_again(home, err));
         if (!home->book->batch_rows)
             home_fill(home, 75);
         K2_TRY(home_append(home, err));
