@@ -13,6 +13,10 @@ enum fault {
     REFUSED,        /* fails for good, nothing done */
     BUSY,           /* fails once, nothing done */
     FOREIGN_COMMIT, /* another program's commit lands first */
+    OVERTAKEN,      /* lands, and another program's commit lands on it */
+    OVERTAKEN_LOST, /* the same, then fails */
+    EXPIRED_LOST,   /* the same, and that commit has expired ours */
+    FOREIGN_TABLE,  /* another program makes the table first, where that of trades lies */
     GONE_SILENT,    /* lands, then fails, and the catalog cannot be read any more */
 };
 
@@ -24,19 +28,35 @@ static struct {
     bool is_unreadable;
     struct k2_store *store;
     int number;
+    const char *find, *replace; /* what a foreign commit changes in the metadata; NULL: nothing */
 } lies;
 
-/* A commit as others make it: a copy of the metadata file under another name. */
-static void commit_foreign(struct k2_catalog *catalog, const struct k2_named_swap *swap) {
+static void change_text(struct k2_buf *bytes) {
+    struct k2_buf changed = {0};
+    const char *at = strstr(k2_buf_cstr(bytes), lies.find);
+    if (!at)
+        fail_msg("%s is not in %s", lies.find, bytes->ptr);
+    k2_buf_append(&changed, bytes->ptr, (size_t)(at - bytes->ptr));
+    k2_buf_text(&changed, lies.replace);
+    k2_buf_text(&changed, at + strlen(lies.find));
+    k2_buf_done(bytes);
+    *bytes = changed;
+}
+
+/* A commit as others make it, on the metadata file at from: a copy of the one at like. */
+static void commit_foreign(struct k2_catalog *catalog, const struct k2_named_swap *swap,
+                           const char *from, const char *like) {
     struct k2_err err = {0};
     struct k2_buf path = {0}, bytes = {0}, uri = {0};
-    CHECK_OK(k2_store_path(lies.store, k2_str_of(swap->from), &path, &err));
+    CHECK_OK(k2_store_path(lies.store, k2_str_of(like), &path, &err));
     CHECK_OK(k2_store_get(lies.store, k2_buf_cstr(&path), &bytes, &err));
+    if (lies.find)
+        change_text(&bytes);
     path.len = 0;
     k2_buf_printf(&path, "market_data/trades/metadata/%05d-foreign.metadata.json", ++lies.number);
     CHECK_OK(k2_store_put(lies.store, k2_buf_cstr(&path), k2_buf_view(&bytes), true, &err));
     k2_store_uri(lies.store, path.ptr, &uri);
-    struct k2_named_swap foreign = {swap->table, swap->from, k2_buf_cstr(&uri)};
+    struct k2_named_swap foreign = {swap->table, from, k2_buf_cstr(&uri)};
     bool landed = false;
     CHECK_OK(lies.real->swap(catalog, &foreign, 1, &landed, &err));
     CHECK(landed);
@@ -45,12 +65,25 @@ static void commit_foreign(struct k2_catalog *catalog, const struct k2_named_swa
     k2_buf_done(&uri);
 }
 
+static void make_foreign(struct k2_catalog *catalog, struct k2_table_name table) {
+    struct k2_err err = {0};
+    struct k2_pointer trades = {.table = TRADES};
+    bool landed = false;
+    CHECK_OK(k2_catalog_load(catalog, &trades, 1, &err));
+    struct k2_named_swap foreign = {table, NULL, k2_buf_cstr(&trades.location)};
+    CHECK_OK(lies.real->swap(catalog, &foreign, 1, &landed, &err));
+    CHECK(landed);
+    k2_buf_done(&trades.location);
+}
+
 static bool lying_swap(struct k2_catalog *catalog, const struct k2_named_swap *swaps, int count,
                        bool *ret_landed, struct k2_err *err) {
     enum fault fault = lies.times > 0 ? lies.fault : NO_FAULT;
     lies.times--;
     if (fault == FOREIGN_COMMIT)
-        commit_foreign(catalog, &swaps[0]);
+        commit_foreign(catalog, &swaps[0], swaps[0].from, swaps[0].from);
+    if (fault == FOREIGN_TABLE)
+        make_foreign(catalog, swaps[0].table);
     if (fault == REFUSED)
         return k2_err_set(err, K2_IO, "injected: refused");
     if (fault == BUSY) {
@@ -60,8 +93,19 @@ static bool lying_swap(struct k2_catalog *catalog, const struct k2_named_swap *s
     }
     if (!lies.real->swap(catalog, swaps, count, ret_landed, err))
         return false;
+    char log[300];
+    if (fault == EXPIRED_LOST) { /* as it was before ours, but for the metadata log */
+        snprintf(log, sizeof log,
+                 "\"metadata-log\":[{\"timestamp-ms\":1700000000000,\"metadata-file\":\"%s\"}]",
+                 swaps[0].to);
+        lies.find = "\"metadata-log\":[]";
+        lies.replace = log;
+        commit_foreign(catalog, &swaps[0], swaps[0].to, swaps[0].from);
+    }
+    if (fault == OVERTAKEN || fault == OVERTAKEN_LOST)
+        commit_foreign(catalog, &swaps[0], swaps[0].to, swaps[0].to);
     lies.is_unreadable = fault == GONE_SILENT;
-    return fault == NO_FAULT || fault == FOREIGN_COMMIT ||
+    return fault == NO_FAULT || fault == FOREIGN_COMMIT || fault == OVERTAKEN ||
            k2_err_set(err, K2_IO, "injected: no answer");
 }
 
@@ -166,6 +210,19 @@ TEST(commit_answer_lost) {
     rig_close(&rig);
 }
 
+/* Others have gone on from a commit before it is looked up: it is there all the same. */
+TEST(commit_answer_lost_and_others_went_on) {
+    static const enum fault faults[] = {OVERTAKEN_LOST, EXPIRED_LOST};
+    for (size_t i = 0; i < K2_COUNT(faults); i++) {
+        struct rig rig;
+        struct k2_err err = {0};
+        rig_open(&rig, faults[i], 1);
+        CHECK_OK(commit(&rig, 0, 5, &err));
+        check_snapshots(&rig, faults[i] == EXPIRED_LOST ? 0 : 1);
+        rig_close(&rig);
+    }
+}
+
 TEST(commit_refused) {
     struct rig rig;
     struct k2_err err = {0};
@@ -216,5 +273,49 @@ TEST(commit_outcome_unknown) {
     check_snapshots(&rig, 1); /* it had landed, and nothing of it was deleted */
     CHECK(!commit(&rig, 0, 5, &err) && err.code == K2_CONFLICT);
     check_snapshots(&rig, 1);
+    rig_close(&rig);
+}
+
+/* What held for the first attempt may no longer hold for the next. */
+TEST(commit_checks_its_moves_again_after_a_lost_swap) {
+    struct rig rig;
+    struct k2_err err = {0};
+    rig_open(&rig, FOREIGN_COMMIT, 0);
+    CHECK_OK(commit(&rig, 0, 5, &err));
+    int before = objects(&rig);
+    lies.times = 1;
+    lies.find = "\\\"next\\\":5";
+    lies.replace = "\\\"next\\\":7";
+    CHECK(!commit(&rig, 5, 9, &err) && err.code == K2_CONFLICT);
+    CHECK(strstr(err.msg, "stands at offset 7") && strstr(err.msg, "expected 5"));
+    check_snapshots(&rig, 1);
+    CHECK(objects(&rig) == before + 1); /* the metadata of the others */
+    rig_close(&rig);
+}
+
+/* The hint names what the catalog says once a commit has landed, not what landed. */
+TEST(commit_hints_at_what_is_newest) {
+    struct rig rig;
+    struct k2_err err = {0};
+    struct k2_buf hint = {0};
+    rig_open(&rig, OVERTAKEN, 1);
+    CHECK_OK(commit(&rig, 0, 5, &err));
+    CHECK_OK(
+        k2_store_get(lies.store, "market_data/trades/metadata/version-hint.text", &hint, &err));
+    assert_string_equal(k2_buf_cstr(&hint), "00001-foreign");
+    k2_buf_done(&hint);
+    rig_close(&rig);
+}
+
+/* Another process makes the table first: its table is taken, and nothing of ours is left. */
+TEST(create_takes_the_table_another_has_just_made) {
+    struct rig rig;
+    struct k2_err err = {0};
+    const struct k2_metadata *quotes = NULL;
+    rig_open(&rig, FOREIGN_TABLE, 1);
+    CHECK_OK(k2_lake_create(rig.lake, k2_schema_of(K2_QUOTE), NULL, &quotes, &err));
+    CHECK(k2_str_is(quotes->metadata_location, rig.base->metadata_location.ptr));
+    CHECK(objects(&rig) == 2); /* of trades: the metadata file and the hint */
+    k2_metadata_unref(quotes);
     rig_close(&rig);
 }
