@@ -281,10 +281,11 @@ static int64_t restart(struct k2_lane *lane, struct k2_key *key, uint32_t row, i
 
 /* Gives the row its platform sequence where the feed did not, and tells its number. *ret_dense: a
  * hole in these numbers is a gap. */
-static int64_t number_row(struct k2_lane *lane, const struct k2_lane_topic *topic,
-                          struct k2_key *key, uint32_t row, bool *ret_is_source,
+static int64_t number_row(struct k2_lane *lane, const struct k2_step *s, bool *ret_is_source,
                           bool *ret_is_dense) {
     struct k2_batch *b = lane->window.rows;
+    struct k2_key *key = s->key;
+    uint32_t row = s->row;
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     int64_t time_us = b->col[c->timestamp].i64[row];
     int64_t *platform = &b->col[c->platform_sequence].i64[row];
@@ -298,8 +299,8 @@ static int64_t number_row(struct k2_lane *lane, const struct k2_lane_topic *topi
         *ret_is_dense = is_given; /* files count their lines */
         return *platform;
     }
-    *ret_is_dense =
-        topic->numbering == K2_NUMBERING_DENSE || topic->numbering == K2_NUMBERING_RANGED;
+    int64_t numbering = s->is_replay ? lane->settings.numbering : (int64_t)s->topic->numbering;
+    *ret_is_dense = numbering == K2_NUMBERING_DENSE || numbering == K2_NUMBERING_RANGED;
     int64_t raw = b->col[c->source_sequence].i64[row];
     if (raw >= K2_NUMBER_DAY)
         return raw; /* carries its session already */
@@ -374,7 +375,7 @@ static void take_numbered(struct k2_lane *lane, const struct k2_step *s) {
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     bool is_source, is_dense;
     struct k2_interval gap = {0};
-    int64_t number = number_row(lane, s->topic, s->key, s->row, &is_source, &is_dense);
+    int64_t number = number_row(lane, s, &is_source, &is_dense);
     if (number <= 0) {
         k2_chain_set_aside(lane, s, "sequence", "NUMBER_NOT_POSITIVE",
                            "the sequence number is not above 0", true);
@@ -511,6 +512,16 @@ static bool has_room(const struct k2_lane *lane) {
            w->dead->text.len < UINT32_MAX / 4;
 }
 
+/* What was committed already is taken once more by the settings it was taken by then
+ * (contracts 3.2), new records by the window's. */
+static bool use_settings(struct k2_lane *lane, const struct k2_part *part, bool is_replay,
+                         struct k2_err *err) {
+    if (K2_LIKELY(!is_replay && !lane->may_use_others))
+        return true;
+    lane->may_use_others = is_replay;
+    return k2_lane_use(lane, is_replay ? &part->settings : &lane->window_settings, err);
+}
+
 /* Takes one record; *ret_done false: the window must be committed first. */
 static bool take_record(struct k2_lane *lane, struct k2_lane_topic *topic, uint32_t topic_index,
                         const struct k2_record *record, bool *ret_done, struct k2_err *err) {
@@ -521,6 +532,7 @@ static bool take_record(struct k2_lane *lane, struct k2_lane_topic *topic, uint3
     if (lane->wire->kind == K2_EVENT)
         return is_replay || take_event(lane, topic, record, err);
     const char *code, *text;
+    K2_TRY(use_settings(lane, part, is_replay, err));
     K2_TRY(decode(lane, topic, record, w->rows, &code, &text, err));
     if (K2_UNLIKELY(code)) {
         if (!is_replay)

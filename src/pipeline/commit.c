@@ -219,10 +219,12 @@ static void move_parts(struct making *m, struct k2_section *sections, int *secti
                 continue;
             snprintf(move->to.state, sizeof move->to.state, "%s", m->state);
             move->to.state_offset = part->next;
-            sections[(*section_count)++] = (struct k2_section){.topic = k2_str_of(topic->info.name),
-                                                               .log_partition = p,
-                                                               .offset = part->next,
-                                                               .topic_index = (uint32_t)t};
+            sections[(*section_count)++] =
+                (struct k2_section){.topic = k2_str_of(topic->info.name),
+                                    .log_partition = p,
+                                    .offset = part->next,
+                                    .topic_index = (uint32_t)t,
+                                    .settings = k2_settings_of(lane, topic)};
         }
     }
 }
@@ -233,7 +235,7 @@ static bool write_state(struct making *m, const struct k2_section *sections, int
         return true;
     struct k2_lane *lane = m->lane;
     struct k2_buf object = {0};
-    k2_state_write(&lane->keys, &lane->strings, &lane->settings, sections, count, &object);
+    k2_state_write(&lane->keys, &lane->strings, sections, count, &object);
     char *path = k2_arena_printf(&m->arena, "_k2/state/%s", m->state);
     bool ok = k2_store_put(k2_lake_store(lane->opts->lake), path, k2_buf_view(&object), true, err);
     k2_buf_done(&object);
@@ -361,6 +363,8 @@ static void landed(struct making *m) {
             part->state_commits = has_new_state ? 0 : part->state_commits + 1;
             part->state_records = has_new_state ? 0 : part->state_records;
             part->needs_state &= !has_new_state;
+            if (has_new_state)
+                part->settings = k2_settings_of(lane, topic);
         }
     add_counts(&lane->totals, &lane->window.counts);
     k2_window_clear(&lane->window);

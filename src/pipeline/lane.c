@@ -73,6 +73,7 @@ static bool find_position(struct k2_lane *lane, struct k2_lane_topic *topic, int
     }
     part->next = part->committed.next;
     part->epoch = part->committed.epoch + 1;
+    part->settings = k2_settings_of(lane, topic);
     return !part->is_known || k2_loss_find(lane, topic, p, range, err);
 }
 
@@ -94,7 +95,7 @@ static bool load_section(struct k2_lane *lane, uint32_t index, int p,
     snprintf(path, sizeof path, "_k2/state/%s", part->committed.state);
     bool ok = k2_store_get(k2_lake_store(lane->opts->lake), path, &object, &why) &&
               k2_state_read(k2_buf_view(&object), k2_str_of(topic->info.name), p, index,
-                            &lane->keys, &lane->strings, &lane->settings, &offset, &why);
+                            &lane->keys, &lane->strings, &part->settings, &offset, &why);
     k2_buf_done(&object);
     bool has_rest = is_same_log && offset >= range->start && offset < part->committed.next &&
                     part->committed.next <= range->end;
@@ -254,21 +255,27 @@ static bool wanted_settings(struct k2_lane *lane, struct k2_chain_settings *ret,
     return true;
 }
 
-/* Between two commits: what is set now becomes what the chain works by, and every log partition's
- * next commit writes a state object that says so (contracts 3.2). */
+/* Between two commits: what is set now becomes what the chain works by, and the next commit of each
+ * log partition that was taken by other settings writes a state object that says so (contracts
+ * 3.2). */
 static bool adopt_settings(struct k2_lane *lane, struct k2_err *err) {
-    struct k2_chain_settings now;
     if (lane->schema->kind == K2_DEAD_LETTER || lane->schema->kind == K2_REFERENCE)
         return true;
-    K2_TRY(wanted_settings(lane, &now, err));
-    bool is_new_reference = now.reference_snapshot != lane->settings.reference_snapshot;
-    if (memcmp(&now, &lane->settings, sizeof now) == 0)
-        return true;
-    lane->settings = now;
-    for (int t = 0; t < lane->topic_count; t++)
-        for (int p = 0; p < lane->topics[t]->info.partition_count; p++)
-            lane->topics[t]->parts[p].needs_state = true;
-    return !is_new_reference || k2_reference_load(lane, err);
+    K2_TRY(wanted_settings(lane, &lane->window_settings, err));
+    lane->may_use_others = true;
+    for (int t = 0; t < lane->topic_count; t++) {
+        struct k2_lane_topic *topic = lane->topics[t];
+        struct k2_chain_settings now = k2_settings_of(lane, topic);
+        for (int p = 0; p < topic->info.partition_count; p++)
+            topic->parts[p].needs_state |= memcmp(&now, &topic->parts[p].settings, sizeof now) != 0;
+    }
+    return true;
+}
+
+bool k2_lane_use(struct k2_lane *lane, const struct k2_chain_settings *settings,
+                 struct k2_err *err) {
+    lane->settings = *settings;
+    return lane->negatives_snapshot == settings->reference_snapshot || k2_reference_load(lane, err);
 }
 
 /* ---- life ---- */

@@ -39,8 +39,9 @@ struct k2_part {
     int64_t end;                  /* durable end when it was last noted */
     int64_t epoch;                /* this lane's: the table's + 1 when it was taken */
     int64_t state_records, state_commits;
-    bool needs_state;    /* no state object names it yet, or settings changed */
-    struct k2_loss loss; /* found, not yet committed */
+    bool needs_state;                  /* no state object names it yet, or settings changed */
+    struct k2_chain_settings settings; /* its records are taken by since its state object */
+    struct k2_loss loss;               /* found, not yet committed */
 };
 
 struct k2_lane_topic {
@@ -112,8 +113,12 @@ struct k2_lane {
     const struct k2_schema *wire;   /* of the records: K2_EVENT for dead letters */
     struct k2_intern strings;
     struct k2_keys keys;
-    struct k2_chain_settings settings;
+    struct k2_chain_settings settings; /* in use */
+    /* Of the window's records, in use from the first on; but numbering is each topic's own. */
+    struct k2_chain_settings window_settings;
+    bool may_use_others;        /* the next record may be of other settings than those in use */
     struct k2_intern negatives; /* "exchange.symbol" of instruments that may be negative */
+    int64_t negatives_snapshot; /* where these are from; 0: there are none */
     int topic_count;
     struct k2_lane_topic **topics;
     struct k2_window window;
@@ -156,6 +161,9 @@ bool k2_lane_commit(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 
 /* Before a window's first record: makes the buffers, takes over changed settings. */
 bool k2_lane_begin(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+/* The chain works by these from here on. */
+bool k2_lane_use(struct k2_lane *lane, const struct k2_chain_settings *settings,
+                 struct k2_err *err) K2_MUST;
 
 /* loss.c: CONFLICT where the log of a position is not this topic's, or ends before the position;
  * the message says what to do about it. */
@@ -219,5 +227,13 @@ bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_
                         struct k2_err *err) K2_MUST;
 /* reference.c: instruments that may trade at or below zero, as of settings.reference_snapshot. */
 bool k2_reference_load(struct k2_lane *lane, struct k2_err *err) K2_MUST;
+
+/* What the window's records of a topic are taken by. */
+static inline struct k2_chain_settings k2_settings_of(const struct k2_lane *lane,
+                                                      const struct k2_lane_topic *topic) {
+    struct k2_chain_settings settings = lane->window_settings;
+    settings.numbering = topic->numbering;
+    return settings;
+}
 
 #endif

@@ -38,6 +38,7 @@ static bool take_rows(void *self, const struct k2_batch *rows) {
 
 bool k2_reference_load(struct k2_lane *lane, struct k2_err *err) {
     k2_intern_done(&lane->negatives);
+    lane->negatives_snapshot = 0;
     if (!lane->settings.reference_snapshot)
         return true;
     const char *table = "reference_data.instruments";
@@ -55,6 +56,8 @@ bool k2_reference_load(struct k2_lane *lane, struct k2_err *err) {
     for (uint32_t i = 0; ok && i < newest.names.count; i++)
         if (newest.is_negative[i])
             k2_intern_add(&lane->negatives, k2_intern_str(&newest.names, i));
+    if (ok)
+        lane->negatives_snapshot = lane->settings.reference_snapshot;
     k2_metadata_unref(metadata);
     k2_intern_done(&newest.names);
     k2_free(newest.versions);

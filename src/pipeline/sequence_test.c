@@ -134,15 +134,15 @@ TEST(state_object_round_trips_by_section) {
     k2_random_seed(&random, 5);
     struct k2_keys keys = {0}, back = {0};
     struct k2_intern strings = {0}, others = {0};
-    struct k2_chain_settings settings = {60000000, 10, 10, 100, 77}, got;
+    struct k2_chain_settings settings = {60000000, 10, 10, 100, 77, 2}, got;
     fill_keys(&keys, &strings, &random);
     struct k2_section sections[8];
     for (int i = 0; i < 8; i++)
-        sections[i] =
-            (struct k2_section){i / 4 ? K2_STR("b") : K2_STR("a"), i % 4, 100 + i, (uint32_t)i / 4};
+        sections[i] = (struct k2_section){i / 4 ? K2_STR("b") : K2_STR("a"), i % 4, 100 + i,
+                                          (uint32_t)i / 4, settings};
     struct k2_buf object = {0};
     struct k2_err err = {0};
-    k2_state_write(&keys, &strings, &settings, sections, 8, &object);
+    k2_state_write(&keys, &strings, sections, 8, &object);
     int64_t offset;
     for (int i = 0; i < 8; i++) {
         CHECK_OK(k2_state_read(k2_buf_view(&object), sections[i].topic, sections[i].log_partition,
@@ -178,11 +178,11 @@ TEST(state_object_damaged_anywhere_is_corrupt) {
     k2_random_seed(&random, 6);
     struct k2_keys keys = {0}, back = {0};
     struct k2_intern strings = {0};
-    struct k2_chain_settings settings = {0}, got;
+    struct k2_chain_settings got;
     fill_keys(&keys, &strings, &random);
-    struct k2_section section = {K2_STR("a"), 0, 9, 0};
+    struct k2_section section = {.topic = K2_STR("a"), .offset = 9};
     struct k2_buf object = {0};
-    k2_state_write(&keys, &strings, &settings, &section, 1, &object);
+    k2_state_write(&keys, &strings, &section, 1, &object);
     int64_t offset;
     struct k2_err err = {0};
     for (size_t at = 0; at < object.len; at += 7) {
@@ -208,7 +208,7 @@ TEST(state_object_damaged_anywhere_is_corrupt) {
     k2_buf_u64(&cut, k2_hash64(cut.ptr, cut.len));
     CHECK(!k2_state_read(k2_buf_view(&cut), K2_STR("a"), 0, 0, &back, &strings, &got, &offset,
                          &err) &&
-          strstr(err.msg, "version 2"));
+          strstr(err.msg, "version 3"));
     k2_buf_done(&cut);
     for (size_t len = 0; len < object.len; len += 11)
         CHECK(!k2_state_read((struct k2_str){object.ptr, len}, K2_STR("a"), 0, 0, &back, &strings,

@@ -1,8 +1,8 @@
 /* state.c -- the table of keys and its state object.
  *
  * Object (little endian, varints as Avro writes longs):
- *   "K2ST" u32 version | settings: 5 longs | section count
- *   section: topic string, log partition, offset, key count
+ *   "K2ST" u32 version | section count
+ *   section: topic string, log partition, offset, settings: 6 longs, key count
  *     key: exchange string, symbol string, last, session, last_platform, last_time, last_price,
  *          version_hash, reset_time, reset_day, held, gap count, gaps (first, last, gap_first)
  *   u64 xxh3-64 of everything before it
@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 static void free_key(struct k2_key *key) {
     k2_free(key->gaps);
@@ -112,20 +112,24 @@ static bool in_section(const struct k2_key *key, const struct k2_section *sectio
     return key->topic == section->topic_index && key->log_partition == section->log_partition;
 }
 
+static void put_settings(struct k2_buf *out, const struct k2_chain_settings *s) {
+    const int64_t fields[] = {s->future_us, s->price_move_pct,     s->gap_page,
+                              s->gap_halt,  s->reference_snapshot, s->numbering};
+    for (size_t i = 0; i < K2_COUNT(fields); i++)
+        k2_buf_zigzag(out, fields[i]);
+}
+
 void k2_state_write(const struct k2_keys *keys, const struct k2_intern *strings,
-                    const struct k2_chain_settings *settings, const struct k2_section *sections,
-                    int count, struct k2_buf *out) {
+                    const struct k2_section *sections, int count, struct k2_buf *out) {
     size_t start = out->len;
     k2_buf_text(out, "K2ST");
     k2_buf_u32(out, STATE_VERSION);
-    const int64_t fields[] = {settings->future_us, settings->price_move_pct,     settings->gap_page,
-                              settings->gap_halt,  settings->reference_snapshot, count};
-    for (size_t i = 0; i < K2_COUNT(fields); i++)
-        k2_buf_zigzag(out, fields[i]);
+    k2_buf_zigzag(out, count);
     for (int s = 0; s < count; s++) {
         put_str(out, sections[s].topic);
         k2_buf_zigzag(out, sections[s].log_partition);
         k2_buf_zigzag(out, sections[s].offset);
+        put_settings(out, &sections[s].settings);
         int64_t members = 0;
         for (uint32_t i = 0; i < keys->count; i++)
             members += in_section(&keys->keys[i], &sections[s]);
@@ -214,22 +218,30 @@ static bool open_object(struct k2_str object, struct reader *r, struct k2_err *e
     return true;
 }
 
+static struct k2_chain_settings get_settings(struct reader *r) {
+    struct k2_chain_settings s;
+    s.future_us = get_long(r);
+    s.price_move_pct = get_long(r);
+    s.gap_page = get_long(r);
+    s.gap_halt = get_long(r);
+    s.reference_snapshot = get_long(r);
+    s.numbering = get_long(r);
+    return s;
+}
+
 bool k2_state_read(struct k2_str object, struct k2_str topic, int32_t log_partition,
                    uint32_t topic_index, struct k2_keys *keys, struct k2_intern *strings,
                    struct k2_chain_settings *ret_settings, int64_t *ret_offset,
                    struct k2_err *err) {
     struct reader r = {0};
     K2_TRY(open_object(object, &r, err));
-    struct k2_chain_settings settings;
-    settings.future_us = get_long(&r);
-    settings.price_move_pct = get_long(&r);
-    settings.gap_page = get_long(&r);
-    settings.gap_halt = get_long(&r);
-    settings.reference_snapshot = get_long(&r);
+    struct k2_chain_settings settings = {0};
     bool found = false;
     for (int64_t sections = get_long(&r); sections > 0 && !r.is_bad && !found; sections--) {
         struct k2_str name = get_str(&r);
-        int64_t partition = get_long(&r), offset = get_long(&r), count = get_long(&r);
+        int64_t partition = get_long(&r), offset = get_long(&r);
+        settings = get_settings(&r);
+        int64_t count = get_long(&r);
         found = k2_str_eq(name, topic) && partition == log_partition;
         for (; count > 0 && !r.is_bad; count--)
             get_key(&r, found ? keys : NULL, topic_index, log_partition, strings);

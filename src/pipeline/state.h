@@ -36,6 +36,7 @@ struct k2_key {
 struct k2_chain_settings {
     int64_t future_us, price_move_pct, gap_page, gap_halt;
     int64_t reference_snapshot; /* of reference_data.instruments; 0: none */
+    int64_t numbering;          /* enum k2_numbering of the topic's venue */
 };
 
 struct k2_keys {
@@ -57,11 +58,11 @@ struct k2_section {
     int32_t log_partition;
     int64_t offset;
     uint32_t topic_index;
+    struct k2_chain_settings settings; /* its records were taken by */
 };
 /* Appends the state object of the sections to out. */
 void k2_state_write(const struct k2_keys *keys, const struct k2_intern *strings,
-                    const struct k2_chain_settings *settings, const struct k2_section *sections,
-                    int count, struct k2_buf *out);
+                    const struct k2_section *sections, int count, struct k2_buf *out);
 /* Reads the section of (topic, log partition) from an object into keys, under topic_index. CORRUPT
  * when the object is damaged, NOT_FOUND when it has no such section. */
 bool k2_state_read(struct k2_str object, struct k2_str topic, int32_t log_partition,

@@ -23,16 +23,17 @@ static bool read_section(struct k2_str object, int32_t log_partition, struct k2_
 static void check_section(struct k2_str object, int32_t log_partition) {
     struct k2_keys keys = {0}, again = {0};
     struct k2_intern strings = {0}, other = {0};
-    struct k2_chain_settings settings, settings_again;
+    struct k2_chain_settings settings_again;
     struct k2_section section = {.topic = TOPIC, .log_partition = log_partition};
     struct k2_buf out = {0}, twice = {0};
     int64_t offset;
-    if (read_section(object, log_partition, &keys, &strings, &settings, &section.offset)) {
-        k2_state_write(&keys, &strings, &settings, &section, 1, &out);
+    if (read_section(object, log_partition, &keys, &strings, &section.settings, &section.offset)) {
+        k2_state_write(&keys, &strings, &section, 1, &out);
         K2_ASSERT(read_section(k2_buf_view(&out), log_partition, &again, &other, &settings_again,
                                &offset));
         K2_ASSERT(again.count == keys.count && offset == section.offset);
-        k2_state_write(&again, &other, &settings_again, &section, 1, &twice);
+        section.settings = settings_again;
+        k2_state_write(&again, &other, &section, 1, &twice);
         K2_ASSERT(k2_str_eq(k2_buf_view(&out), k2_buf_view(&twice)));
     }
     k2_buf_done(&out);
