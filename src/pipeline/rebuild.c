@@ -45,6 +45,17 @@ static bool is_ours(struct section *s, const struct k2_batch *rows, int log_id, 
     return code == s->log_code ? rows->log_offset[i] < s->next : is_log_of_topic(s, code);
 }
 
+/* The session of a venue that counts anew without saying so, as the chain keeps it: rows of it are
+ * numbered in it, and the first of them began it (contracts 2.5). */
+static void take_session(struct k2_key *key, int64_t number, int64_t time_us) {
+    int64_t day = number - number % K2_NUMBER_DAY;
+    if (day < key->reset_day || !day)
+        return;
+    if (day > key->reset_day || time_us < key->reset_time_us)
+        key->reset_time_us = time_us;
+    key->reset_day = day;
+}
+
 /* The highest number of each key, and the newest row's time and price. */
 static bool take_rows(void *self, const struct k2_batch *rows) {
     struct section *s = self;
@@ -59,6 +70,8 @@ static bool take_rows(void *self, const struct k2_batch *rows) {
         key->log_partition = s->log_partition;
         int64_t number = k2_row_number(rows, c, i);
         key->last_platform = K2_MAX(key->last_platform, rows->col[c->platform_sequence].i64[i]);
+        if (c->source_sequence >= 0 && rows->col[c->source_sequence].valid[i])
+            take_session(key, number, rows->col[c->timestamp].i64[i]);
         if (number <= key->last)
             continue;
         key->last = number;

@@ -25,6 +25,11 @@ static void append_instrument(struct rig *r, const char *symbol, const char *nam
     k2_batch_free(b);
 }
 
+static void lose_state(struct rig *r) {
+    struct k2_err err = {0};
+    CHECK_OK(k2_store_list(k2_lake_store(r->lake), "_k2/state", delete_state, r, &err));
+}
+
 static void put_one(struct rig *r, const char *symbol, int64_t n, int64_t cents) {
     put(r, symbol, n, cents);
     append(r);
@@ -110,4 +115,43 @@ TEST(state_is_brought_up_to_date_by_its_own_numbering) {
     put_one(&r, "AAA", 9, 1000); /* from here on it is */
     CHECK(counts_of(&r).gaps == 1);
     rig_close(&r);
+}
+
+/* ---- from the tables ---- */
+
+static bool see_sessions(void *self, const struct k2_batch *rows) {
+    int64_t *sum = self;
+    for (uint32_t i = 0; i < rows->rows; i++)
+        *sum += rows->col[K2_TRADE_SOURCE_SEQUENCE].i64[i] / K2_NUMBER_DAY == 20241004;
+    return true;
+}
+
+/* A venue that began to count anew goes on in its new session, whatever the state is read from. */
+TEST(state_keeps_the_session_of_a_venue_that_counts_anew) {
+    for (int is_lost = 0; is_lost < 2; is_lost++) {
+        struct rig r;
+        int64_t moved = 0;
+        rig_open(&r);
+        open_pipeline(&r);
+        put_one(&r, "AAA", 1000, 1000);
+        r.clock.ns += 4 * 3600000000000ll;
+        for (int64_t n = 1; n <= 6; n++) {
+            put(&r, "AAA", n, 1000);
+            r.batch->col[K2_TRADE_TIMESTAMP].i64[0] += 2 * 3600000000ll;
+            append(&r);
+            settle(&r);
+            CHECK(counts_of(&r).late == 0 && counts_of(&r).gaps == 0);
+            if (is_lost)
+                lose_state(&r);
+            open_pipeline(&r);
+        }
+        put(&r, "AAA", 3, 1000); /* a duplicate of the new session */
+        r.batch->col[K2_TRADE_TIMESTAMP].i64[0] += 2 * 3600000000ll;
+        append(&r);
+        put_one(&r, "AAA", 1000, 1000); /* and one of the old, by its time */
+        CHECK(counts_of(&r).duplicates == 2 && counts_of(&r).rows == 0);
+        read_rows(&r, "market_data.trades", K2_TRADE, see_sessions, &moved);
+        CHECK(moved == 6);
+        rig_close(&r);
+    }
 }
