@@ -335,24 +335,7 @@ void k2_chain_set_aside(struct k2_lane *lane, const struct k2_step *s, const cha
  * version. */
 static void take_version(struct k2_lane *lane, const struct k2_step *s) {
     struct k2_batch *b = lane->window.rows;
-    struct k2_buf content = {0};
-    for (int i = 0; i < K2_REFERENCE_COLUMNS; i++) {
-        if (i == K2_REFERENCE_INGESTION || i == K2_REFERENCE_PLATFORM_SEQUENCE ||
-            i >= K2_REFERENCE_LOG_ID)
-            continue;
-        k2_buf_byte(&content, (uint8_t)i);
-        if (k2_batch_is_null(b, i, s->row))
-            continue;
-        enum k2_type type = b->schema->columns[i].type;
-        if (type == K2_TIMESTAMP || type == K2_INT32)
-            k2_buf_append(&content, (char *)b->col[i].data + s->row * k2_type_width(type),
-                          k2_type_width(type));
-        else
-            k2_buf_str(&content, k2_batch_text(b, i, s->row));
-        k2_buf_byte(&content, 0);
-    }
-    uint64_t hash = k2_hash64(content.ptr, content.len);
-    k2_buf_done(&content);
+    uint64_t hash = k2_version_hash(b, s->row);
     if (s->key->last && s->key->version_hash == hash) {
         lane->window.drop[s->row] = 1;
         lane->window.counts.duplicates += !s->is_replay;

@@ -214,6 +214,8 @@ uint32_t k2_window_find(struct k2_lane *lane, uint32_t row, int64_t number);
 bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j);
 /* A hash of that content, for trades and quotes. */
 uint64_t k2_row_content_hash(const struct k2_batch *batch, uint32_t row);
+/* A hash of what a version of an instrument says. */
+uint64_t k2_version_hash(const struct k2_batch *batch, uint32_t row);
 /* Closes the files look-ups keep open. */
 void k2_lookup_close(struct k2_lane *lane);
 /* measure.c: what a commit that landed means to the metrics; ns is how long it took. */

@@ -50,6 +50,41 @@ uint64_t k2_row_content_hash(const struct k2_batch *b, uint32_t row) {
     return k2_hash64(values, sizeof values);
 }
 
+/* Item by item: the same map may be cut into blocks in several ways. */
+static void put_map(struct k2_buf *out, struct k2_str blocks) {
+    struct k2_cursor cursor = {0};
+    struct k2_str key, value;
+    while (k2_map_next(blocks, &cursor, &key, &value)) {
+        k2_buf_zigzag(out, (int64_t)key.len);
+        k2_buf_str(out, key);
+        k2_buf_zigzag(out, (int64_t)value.len);
+        k2_buf_str(out, value);
+    }
+}
+
+uint64_t k2_version_hash(const struct k2_batch *b, uint32_t row) {
+    struct k2_buf content = {0};
+    for (int i = 0; i < K2_REFERENCE_LOG_ID; i++) {
+        if (i == K2_REFERENCE_INGESTION || i == K2_REFERENCE_PLATFORM_SEQUENCE)
+            continue;
+        k2_buf_byte(&content, (uint8_t)i);
+        if (k2_batch_is_null(b, i, row))
+            continue;
+        enum k2_type type = b->schema->columns[i].type;
+        if (type == K2_TIMESTAMP || type == K2_INT32)
+            k2_buf_append(&content, (char *)b->col[i].data + row * k2_type_width(type),
+                          k2_type_width(type));
+        else if (type == K2_MAP)
+            put_map(&content, k2_batch_text(b, i, row));
+        else
+            k2_buf_str(&content, k2_batch_text(b, i, row));
+        k2_buf_byte(&content, 0);
+    }
+    uint64_t hash = k2_hash64(content.ptr, content.len);
+    k2_buf_done(&content);
+    return hash;
+}
+
 /* By these a row is found... */
 static uint32_t name_columns(enum k2_kind kind) {
     const struct k2_kind_columns *c = &k2_kind_columns[kind];

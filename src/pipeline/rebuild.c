@@ -80,6 +80,8 @@ static bool take_rows(void *self, const struct k2_batch *rows) {
             key->last_time_us = rows->col[c->timestamp].i64[i];
         if (lane->schema->kind == K2_TRADE)
             key->last_price = rows->col[K2_TRADE_PRICE].i64[i];
+        if (lane->schema->kind == K2_REFERENCE)
+            key->version_hash = k2_version_hash(rows, i);
     }
     return true;
 }
@@ -215,6 +217,8 @@ bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_
         columns |= 1u << c->timestamp;
     if (lane->schema->kind == K2_TRADE)
         columns |= 1u << K2_TRADE_PRICE;
+    if (lane->schema->kind == K2_REFERENCE)
+        columns = ~0u;
     uint32_t letters = 1u << K2_DEAD_STAGE | 1u << K2_DEAD_IDENTITY | 7u << K2_DEAD_LOG_ID;
     return walk(&s, lane->main, lane->schema->kind, columns, take_rows, err) &&
            walk(&s, lane->dead, K2_DEAD_LETTER, letters, take_letters, err) &&

@@ -18,6 +18,9 @@ static void append_instrument(struct rig *r, const char *symbol, const char *nam
     b->col[K2_REFERENCE_SYMBOL].u32[0] = k2_intern_add(&r->strings, k2_str_of(symbol));
     b->col[K2_REFERENCE_EXCHANGE].u32[0] = k2_intern_add(&r->strings, K2_STR("SIMX"));
     b->col[K2_REFERENCE_COMPANY_NAME].span[0] = k2_batch_put(b, k2_str_of(name));
+    struct k2_str key = K2_STR("board"), text = K2_STR("main");
+    b->col[K2_REFERENCE_VENDOR_DATA].span[0] = k2_batch_put_map(b, &key, &text, 1);
+    b->col[K2_REFERENCE_VENDOR_DATA].valid[0] = 1;
     b->col[K2_REFERENCE_IS_ACTIVE].u8[0] = 1;
     b->col[K2_REFERENCE_MAY_BE_NEGATIVE].u8[0] = may_be_negative;
     CHECK_OK(k2_topic_name(b->schema, K2_EQUITIES, K2_STR("SIMX"), topic, &err));
@@ -152,6 +155,23 @@ TEST(state_keeps_the_session_of_a_venue_that_counts_anew) {
         CHECK(counts_of(&r).duplicates == 2 && counts_of(&r).rows == 0);
         read_rows(&r, "market_data.trades", K2_TRADE, see_sessions, &moved);
         CHECK(moved == 6);
+        rig_close(&r);
+    }
+}
+
+TEST(state_keeps_the_newest_version_of_an_instrument) {
+    for (int is_lost = 0; is_lost < 2; is_lost++) {
+        struct rig r;
+        rig_open(&r);
+        for (int i = 0; i < 3; i++) {
+            open_pipeline(&r);
+            append_instrument(&r, "AAA", i < 2 ? "one" : "two", false);
+            append_instrument(&r, "BBB", "other", false);
+            settle(&r);
+            if (is_lost)
+                lose_state(&r);
+        }
+        CHECK(sums_of(&r, K2_REFERENCE).rows == 3);
         rig_close(&r);
     }
 }
