@@ -109,7 +109,11 @@ static bool load_section(struct k2_lane *lane, uint32_t index, int p,
     }
     k2_keys_drop(&lane->keys, index, p);
     part->needs_state = true;
-    lane->rebuilt++;
+    if (!topic->is_rebuilt) /* said once, not for each log partition */
+        k2_warn("pipeline.rebuilt", "topic=%s state=%s error=%s", topic->info.name,
+                part->committed.state,
+                ok ? K2_Q("the log no longer holds the records behind it") : K2_Q(why.msg));
+    topic->is_rebuilt = true;
     return k2_rebuild_section(lane, index, p, err) ||
            k2_err_wrap(err, "rebuild state of %s/%d from the tables", topic->info.name, p);
 }

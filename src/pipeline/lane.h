@@ -59,6 +59,7 @@ struct k2_lane_topic {
     } plans[K2_PLANS_MAX];
     struct k2_record *records; /* read, not yet all taken */
     int record_count, record_at;
+    bool is_rebuilt; /* some of its state was made from the tables */
     bool is_stopped; /* its log is not the one the table stands in; why says more */
     struct k2_err why;
 };
@@ -137,7 +138,6 @@ struct k2_lane {
     int32_t numbered_day; /* whose day_number is kept: rows come in runs of a day */
     int64_t day_number;
     int64_t topics_checked_ns;
-    int64_t rebuilt;                  /* sections made from the tables since the lane began */
     struct k2_pipeline_counts totals; /* committed; guarded by the pipeline's lock when threaded */
 };
 
