@@ -27,7 +27,7 @@ static struct {
     int times;
     bool is_unreadable;
     struct k2_store *store;
-    int number;
+    int number, loads;
     const char *find, *replace; /* what a foreign commit changes in the metadata; NULL: nothing */
 } lies;
 
@@ -111,6 +111,7 @@ static bool lying_swap(struct k2_catalog *catalog, const struct k2_named_swap *s
 
 static bool lying_load(struct k2_catalog *catalog, const struct k2_table_name *names,
                        struct k2_pointer *pointers, int count, struct k2_err *err) {
+    lies.loads++;
     if (lies.is_unreadable)
         return k2_err_set(err, K2_UNAVAILABLE, "injected: unreadable");
     return lies.real->load(catalog, names, pointers, count, err);
@@ -304,6 +305,19 @@ TEST(commit_hints_at_what_is_newest) {
         k2_store_get(lies.store, "market_data/trades/metadata/version-hint.text", &hint, &err));
     assert_string_equal(k2_buf_cstr(&hint), "00001-foreign");
     k2_buf_done(&hint);
+    rig_close(&rig);
+}
+
+/* Tables that belong together are seen at one moment. */
+TEST(load_of_several_tables_is_one_catalog_read) {
+    struct rig rig;
+    struct k2_err err = {0};
+    const char *names[] = {TRADES, "ops.gaps", "ops.dead_letters"};
+    const struct k2_metadata *tables[K2_COUNT(names)];
+    rig_open(&rig, NO_FAULT, 0);
+    CHECK_OK(k2_lake_load(rig.lake, names, K2_COUNT(names), tables, &err));
+    CHECK(lies.loads == 1 && tables[0] && !tables[1] && !tables[2]);
+    k2_metadata_unref(tables[0]);
     rig_close(&rig);
 }
 
