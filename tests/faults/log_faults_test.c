@@ -3,6 +3,7 @@
  * A writer that meets an error appends once more with what it has open, as a feed would: whatever
  * is acknowledged after an error must be as good as what was before it.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -23,7 +24,8 @@ struct subject {
     int acked[PARTITIONS][RECORDS]; /* the number of the record acknowledged there, or 0 */
     int64_t kept_from[PARTITIONS];  /* below this a trim may have taken it */
     int last;                       /* number of the last record tried */
-    bool trims;                     /* trims between writing and waiting */
+    int64_t segment_bytes;
+    bool trims; /* trims between writing and waiting */
 };
 
 static bool open_log(struct subject *s, struct k2_err *err) {
@@ -33,7 +35,7 @@ static bool open_log(struct subject *s, struct k2_err *err) {
     snprintf(url, sizeof url, "embedded:%s/log", s->dir);
     struct k2_log_opts opts = {.url = url,
                                .partitions = PARTITIONS,
-                               .segment_bytes = 700,
+                               .segment_bytes = s->segment_bytes,
                                .clock = &s->clock.clock,
                                .registry = s->registry};
     s->log = s->registry ? k2_log_open(&opts, err) : NULL;
@@ -138,6 +140,7 @@ static void *begin(const char *dir, const char *label) {
     snprintf(s->dir, sizeof s->dir, "%s", dir);
     snprintf(s->label, sizeof s->label, "%s", label);
     k2_clock_fake_init(&s->clock, 1700000000000000000);
+    s->segment_bytes = 700;
     disk_boot(1);
     return s;
 }
@@ -201,4 +204,33 @@ TEST(faults_in_the_log) {
 
 TEST(power_cuts_in_the_log) {
     power_cuts(&the_log);
+}
+
+/* What an fsync that failed was to cover is gone, whatever the next one says: who waits for any of
+ * it is told so, the log ends where it was durable, and goes on from there. */
+TEST(log_never_repeats_a_failed_fsync) {
+    struct subject *s = begin(test_dir(), "an fsync that fails once");
+    struct k2_log_range before[PARTITIONS], after[PARTITIONS];
+    struct batch batches[2];
+    struct k2_err err = {0};
+    s->segment_bytes = 1 << 16; /* none ends, so that only waiting syncs */
+    CHECK_OK(open_log(s, &err));
+    CHECK_OK(append(s, PARTITIONS, &err));
+    CHECK_OK(k2_log_ranges(s->log, TOPIC, before, &err));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(write_batch(s, &batches[i], PARTITIONS, &err));
+    disk_watch(s->dir);
+    disk_rule((struct disk_rule){.calls = DISK_SYNC, .pattern = "*.seg", .error = EIO});
+    for (int i = 0; i < 2; i++) {
+        CHECK(!wait_for(s, &batches[i], &err) && err.code == K2_IO);
+        CHECK_OK(k2_log_ranges(s->log, TOPIC, after, &err));
+        CHECK(memcmp(before, after, sizeof before) == 0);
+    }
+    CHECK(disk_hits() == 1);
+    disk_end();
+    CHECK_OK(read_all(s, &err));
+    CHECK_OK(append(s, PARTITIONS, &err));
+    CHECK_OK(read_all(s, &err));
+    close_log(s);
+    end(s);
 }
