@@ -223,6 +223,42 @@ TEST(log_reopens_with_everything) {
     rig_close(&r);
 }
 
+/* A topic keeps its log partitions whatever is set later, and an append says where each record
+ * lies.
+ */
+TEST(log_keeps_the_number_of_its_partitions) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_topic_info before, after;
+    struct k2_record record;
+    int count;
+    rig_open(&r, false);
+    put(&r, 1, 1);
+    append(&r);
+    CHECK_OK(k2_log_topic(r.log, TOPIC, false, &before, &err));
+    k2_log_free(r.log);
+    struct k2_log_opts opts = {.url = r.url,
+                               .partitions = 16,
+                               .segment_bytes = 1 << 16,
+                               .clock = k2_clock_real(),
+                               .registry = r.registry};
+    CHECK_OK((r.log = k2_log_open(&opts, &err)) != NULL);
+    CHECK_OK(k2_log_topic(r.log, TOPIC, true, &after, &err));
+    CHECK(after.partition_count == 4 && strcmp(after.log_id, before.log_id) == 0);
+    put(&r, 1, 2);
+    CHECK_OK(k2_log_append(r.log, TOPIC, r.batch, &err));
+    int p = r.batch->log_partition[0];
+    CHECK(p == (int)k2_key_partition(K2_STR("SIMX.S1"), 4) && r.batch->log_offset[0] == 1);
+    int64_t from[4] = {-1, -1, -1, -1};
+    from[p] = 1;
+    struct k2_log_reader *reader = k2_log_reader_new(r.log, TOPIC, from, &err);
+    CHECK(reader);
+    CHECK_OK(k2_log_read(reader, &record, 1, &count, &err));
+    CHECK(count == 1 && record.time_us == r.batch->log_time_us[0]);
+    k2_log_reader_free(reader);
+    rig_close(&r);
+}
+
 static void last_segment(struct rig *r, char path[256]) {
     char command[300];
     snprintf(command, sizeof command, "ls %s/" TOPIC "/*.seg | tail -1", r->url + 9);
@@ -710,6 +746,28 @@ TEST(registry_gives_one_id_to_one_schema) {
     CHECK(!k2_registry_get(r, 99, &text, &err) && err.code == K2_NOT_FOUND);
     k2_buf_done(&text);
     k2_registry_free(r);
+}
+
+/* Every process on a home gives the same schema the same id. */
+TEST(registry_is_shared_by_all_that_open_it) {
+    struct k2_err err = {0};
+    struct k2_buf text = {0};
+    char url[300];
+    uint32_t a, b, again;
+    snprintf(url, sizeof url, "embedded:%s", test_dir());
+    struct k2_registry *one = k2_registry_open(url, &err), *other = k2_registry_open(url, &err);
+    CHECK(one && other);
+    CHECK_OK(k2_registry_register(one, "x-value", K2_STR("{\"a\":1}"), &a, &err));
+    CHECK_OK(k2_registry_register(other, "x-value", K2_STR("{\"a\":2}"), &b, &err));
+    CHECK_OK(k2_registry_register(one, "x-value", K2_STR("{\"a\":2}"), &again, &err));
+    CHECK(a != b && again == b);
+    CHECK_OK(k2_registry_register(other, "x-value", K2_STR("{\"a\":1}"), &again, &err));
+    CHECK(again == a);
+    CHECK_OK(k2_registry_get(other, a, &text, &err));
+    CHECK(k2_str_is(k2_buf_view(&text), "{\"a\":1}"));
+    k2_buf_done(&text);
+    k2_registry_free(one);
+    k2_registry_free(other);
 }
 
 static void put_file(const char *dir, const char *name, const char *text) {

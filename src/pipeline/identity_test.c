@@ -122,6 +122,25 @@ TEST(identity_of_a_quote_is_its_content) {
     rig_close(&r);
 }
 
+/* What a record says its message_id is means nothing. */
+TEST(identity_in_the_record_is_not_asked) {
+    struct rig r;
+    struct k2_buf value = {0};
+    rig_open(&r);
+    open_pipeline(&r);
+    put(&r, "AAA", 1234567, 1000);
+    append(&r);
+    struct k2_record record = newest(&r, K2_STR("SIMX.AAA"), &value);
+    char *id = memmem(value.ptr, value.len, "SIMX.AAA.1234567", 16);
+    CHECK(id);
+    id[15] = '8';
+    append_raw(&r, record);
+    settle(&r);
+    CHECK(counts_of(&r).rows == 1 && counts_of(&r).duplicates == 1);
+    k2_buf_done(&value);
+    rig_close(&r);
+}
+
 /* ---- who must look ---- */
 
 /* Records of another topic are of the same exchange, symbol and kind: the key's first record there

@@ -88,6 +88,11 @@ TEST(pipeline_sets_undecodable_records_aside) {
     settle(&r);
     CHECK(sums_of(&r, K2_TRADE).rows == 2 && sums_of(&r, K2_GAP).rows == 0);
     CHECK(sums_of(&r, K2_DEAD_LETTER).rows == K2_COUNT(values));
+    struct k2_buf codes = {0};
+    read_rows(&r, "ops.dead_letters", K2_DEAD_LETTER, add_codes, &codes);
+    assert_string_equal(k2_buf_cstr(&codes), "EMPTY_VALUE BAD_FRAMING BAD_FRAMING SCHEMA_UNKNOWN "
+                                             "DECODE_FAILED ");
+    k2_buf_done(&codes);
     rig_close(&r);
 }
 
