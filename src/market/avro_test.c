@@ -327,6 +327,31 @@ TEST(avro_takes_another_producers_schema) {
     k2_intern_done(&strings);
 }
 
+/* Prices have ten digits before the point: one more is no number of ours, however it is written. */
+TEST(avro_numbers_beyond_ten_digits_are_told_from_the_malformed) {
+    static const uint8_t prices[2][6] = {{0, 0xe8, 0xd4, 0xa5, 0x0f, 0xff}, /* 9999999999.99 */
+                                         {0, 0xe8, 0xd4, 0xa5, 0x10, 0x00}};
+    const uint8_t rest[] = {0,   0,   0,   0,   5,  2, 'A', 2, 'X', 12, 'c', 'r',
+                            'y', 'p', 't', 'o', 20, 2, '$', 2, '1', 4,  14};
+    struct k2_err err = {0};
+    struct k2_avro_plan *plan = k2_avro_plan_new(k2_schema_of(K2_TRADE), k2_str_of(foreign), &err);
+    struct k2_intern strings = {0};
+    struct k2_batch *out = k2_batch_new(k2_schema_of(K2_TRADE), 2, &strings);
+    CHECK(plan);
+    for (int i = 0; i < 2; i++) {
+        struct k2_buf body = {0};
+        k2_buf_byte(&body, 2 * sizeof prices[i]);
+        k2_buf_append(&body, prices[i], sizeof prices[i]);
+        k2_buf_append(&body, rest, sizeof rest);
+        CHECK(k2_avro_decode(plan, k2_buf_view(&body), out) == (i ? K2_AVRO_RANGE : K2_AVRO_OK));
+        k2_buf_done(&body);
+    }
+    CHECK(out->rows == 1 && out->col[K2_TRADE_PRICE].i64[0] == 999999999999000000);
+    k2_avro_plan_free(plan);
+    k2_batch_free(out);
+    k2_intern_done(&strings);
+}
+
 TEST(avro_refuses_schemas_that_cannot_be_read) {
     static const char *const bad[] = {
         "",
