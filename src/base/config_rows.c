@@ -53,7 +53,7 @@ const struct k2_config_row k2_config_rows[] = {
     {"registry.listen", K2_CONFIG_LISTEN, "127.0.0.1:8081",
      .doc = "Address on which the embedded registry answers."},
     {"api.listen", K2_CONFIG_LISTEN, "127.0.0.1:8000", .doc = "Address on which the API answers."},
-    {"commit.rows", K2_CONFIG_I64, "1000000", 1, 100000000, "rows",
+    {"commit.rows", K2_CONFIG_I64, "1000000", 1, 2000000, "rows",
      .doc = "A commit is made when this many rows wait, or on commit.bytes or commit.age_ms."},
     {"commit.bytes", K2_CONFIG_SIZE, "128MiB", MIB, 16 * GIB, "bytes",
      .doc = "A commit is made when the waiting rows take this much memory."},

@@ -16,6 +16,7 @@
 enum {
     K2_CHUNK = 8192,         /* records taken at a time */
     K2_WINDOW_FILES = 64,    /* file partitions one commit may touch */
+    K2_FILE_ROWS = 2000000,  /* rows one data file may have: a replay holds a few files at a time */
     K2_LEDGER_ROWS = 262144, /* gaps, fills and dead letters one commit may hold */
     /* Open questions one look-up answers; any of them may become a row of a ledger. */
     K2_WANTED_MAX = 131072,

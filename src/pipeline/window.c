@@ -5,7 +5,8 @@
 void k2_window_init(struct k2_lane *lane) {
     struct k2_window *w = &lane->window;
     bool is_letters = lane->schema->kind == K2_DEAD_LETTER;
-    uint32_t rows = is_letters ? K2_LEDGER_ROWS : (uint32_t)lane->opts->commit_rows + K2_CHUNK;
+    int64_t wanted = K2_MIN(lane->opts->commit_rows + K2_CHUNK, (int64_t)K2_FILE_ROWS);
+    uint32_t rows = is_letters ? K2_LEDGER_ROWS : (uint32_t)wanted;
     w->rows = k2_batch_new(lane->schema, rows, &lane->strings);
     w->drop = k2_new_array(uint8_t, rows);
     w->group = k2_new_array(uint8_t, rows);

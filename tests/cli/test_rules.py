@@ -76,6 +76,11 @@ def test_verify_tells_broken_rules_from_what_it_only_notes(home):
     home.run("verify")
 
 
+def test_a_commit_has_no_more_rows_than_a_data_file_may_have(home):
+    home.run("check", sets=["commit.rows=2000000"])
+    assert b"2000000" in home.run("check", code=2, sets=["commit.rows=2000001"]).stderr
+
+
 def test_state_that_is_gone_is_said_once(home):
     sets = ["log.partitions=4"]
     ingest(home, b"".join(line(n) for n in range(1, 50)), sets=sets)
