@@ -71,7 +71,9 @@ const struct k2_config_row k2_config_rows[] = {
     {"gap.page", K2_CONFIG_I64, "10", 1, 1000000000, "messages",
      .doc = "A gap of at least this many missing messages is of severity page, not log."},
     {"gap.halt", K2_CONFIG_I64, "100", 2, 1000000000, "messages",
-     .doc = "A gap of at least this many missing messages halts its key until acknowledged."},
+     .doc =
+         "A gap of more than this many missing messages is of severity halt where its venue's row "
+         "asks for it, else page."},
     {"validate.future_ms", K2_CONFIG_MS, "60000", 0, YEAR_MS, "ms",
      .doc = "How far the time of a record may lie ahead of the time at which the log took it."},
     {"validate.price_move_pct", K2_CONFIG_F64, "10", 0, 1000000, "percent",
