@@ -48,6 +48,26 @@ TEST(pipeline_finds_gap_fill_duplicate_late_conflict) {
     rig_close(&r);
 }
 
+TEST(pipeline_flags_moves_beyond_what_is_set) {
+    static const struct {
+        int64_t percent, cents;
+        uint32_t flags;
+    } cases[] = {
+        {10, 1100, 0}, {10, 1101, K2_FLAG_PRICE_MOVE}, {10, 899, K2_FLAG_PRICE_MOVE}, {0, 5000, 0}};
+    for (size_t i = 0; i < K2_COUNT(cases); i++) {
+        struct rig r;
+        rig_open(&r);
+        r.opts.price_move_pct = cases[i].percent;
+        open_pipeline(&r);
+        put(&r, "AAA", 1, 1000);
+        put(&r, "AAA", 2, cases[i].cents);
+        append(&r);
+        settle(&r);
+        CHECK(sums_of(&r, K2_TRADE).flags == cases[i].flags);
+        rig_close(&r);
+    }
+}
+
 TEST(pipeline_keeps_and_flags_what_is_late) {
     struct rig r;
     rig_open(&r);
