@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/diag.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
@@ -158,10 +159,12 @@ static bool shorten_segment(struct k2_journal *j, uint64_t base, uint64_t positi
     segment_path(j, base, path);
     if (stat(path, &st) || (uint64_t)st.st_size <= position - base)
         return true;
-    snprintf(j->cut, sizeof j->cut, "%lld bytes of an unfinished append cut off at %" PRIu64,
-             (long long)((uint64_t)st.st_size - (position - base)), position);
-    return truncate(path, (off_t)(position - base)) == 0 ||
-           k2_err_sys(err, "shorten segment %s", path);
+    if (truncate(path, (off_t)(position - base)))
+        return k2_err_sys(err, "shorten segment %s", path);
+    k2_warn("log.cut",
+            "segment=%s bytes=%lld why=\"an append was not finished, or its fsync failed\"", path,
+            (long long)((uint64_t)st.st_size - (position - base)));
+    return true;
 }
 
 /* Cuts the journal at position: later segments are removed, for good before anything is written in

@@ -61,7 +61,6 @@ struct k2_journal {
     pthread_mutex_t sync_lock;   /* one fsync at a time in this process */
     int segment_fd;
     uint64_t segment_base;
-    char cut[200]; /* what the last recovery cut off, for people; "" for nothing */
 };
 
 /* Opens a topic's folder, making it when partition_count > 0 and it is absent. NOT_FOUND otherwise.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/diag.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "log/journal.h"
@@ -45,6 +46,7 @@ static void open_once(void) {
         return;
     root = k2_dir_make_temp(NULL, "k2-fuzz", &err);
     K2_ASSERT(root);
+    k2_diag_init(K2_DIAG_ERROR, K2_DIAG_LOGFMT, stderr); /* what is cut is of no interest here */
     registry = k2_registry_open("memory:", &err);
     K2_ASSERT(registry);
     atexit(remove_root);

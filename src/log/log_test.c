@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/diag.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
@@ -304,6 +305,7 @@ TEST(log_torn_tail_of_every_length) {
     int fd = open(path, O_RDONLY);
     CHECK(read(fd, bytes, (size_t)st.st_size) == st.st_size);
     close(fd);
+    k2_diag_init(K2_DIAG_ERROR, K2_DIAG_LOGFMT, stderr); /* each cut would be said */
     for (off_t size = before; size <= st.st_size; size++) {
         k2_log_free(r.log);
         fd = open(path, O_WRONLY | O_TRUNC);
@@ -313,6 +315,7 @@ TEST(log_torn_tail_of_every_length) {
         r.log = open_log(&r);
         CHECK(read_all(r.log, 16) == (size == st.st_size ? 10 : 5));
     }
+    k2_diag_init(K2_DIAG_INFO, K2_DIAG_LOGFMT, stderr);
     put(&r, 1, 3);
     append(&r);
     CHECK(read_all(r.log, 16) == 11);
