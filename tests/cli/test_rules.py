@@ -81,6 +81,25 @@ def test_a_commit_has_no_more_rows_than_a_data_file_may_have(home):
     assert b"2000000" in home.run("check", code=2, sets=["commit.rows=2000001"]).stderr
 
 
+def test_an_append_that_was_not_finished_is_cut_off_and_said(home):
+    ingest(home, line(1))
+    segment = next((home.path / "log").glob("market.equities.trades.simx/*.seg"))
+    with open(segment, "ab") as file:
+        file.write(b"K2LB, but no more than that")
+    said = [x for x in ingest(home, line(2)).stderr.decode().splitlines() if "log.cut" in x]
+    assert len(said) == 1 and segment.name in said[0] and "bytes=27" in said[0]
+    assert "log.cut" not in ingest(home, line(3)).stderr.decode()
+    assert home.one("select count(*) from trades") == 3
+    home.run("verify")
+
+
+def test_without_its_log_a_home_is_history(home):
+    ingest(home, line(1))
+    (home.path / "log").rename(home.path / "elsewhere")
+    assert home.one("select count(*) from trades") == 1
+    assert b"0 broken rules" in home.run("verify").stdout
+
+
 def test_state_that_is_gone_is_said_once(home):
     sets = ["log.partitions=4"]
     ingest(home, b"".join(line(n) for n in range(1, 50)), sets=sets)
