@@ -166,8 +166,8 @@ TEST(identity_of_a_first_record_is_looked_up) {
 }
 
 static void put_at(struct rig *r, int64_t number, enum k2_asset_class class) {
-    put(r, "AAA", number, 1000);
-    r->batch->col[K2_TRADE_TIMESTAMP].i64[r->batch->rows - 1] = DAY_US;
+    put(r, "AAA", number % K2_NUMBER_DAY, 1000);
+    r->batch->col[K2_TRADE_SOURCE_SEQUENCE].i64[r->batch->rows - 1] = number;
     r->batch->col[K2_TRADE_ASSET_CLASS].u8[r->batch->rows - 1] = (uint8_t) class;
 }
 
