@@ -182,9 +182,16 @@ TEST(pipeline_sets_a_split_key_and_a_torn_text_aside) {
 
 static bool find_restart(void *self, const struct k2_batch *rows) {
     for (uint32_t i = 0; i < rows->rows; i++) {
-        struct k2_str vendor = k2_batch_text(rows, K2_TRADE_VENDOR_DATA, i);
-        bool is_moved = rows->col[K2_TRADE_SOURCE_SEQUENCE].i64[i] > 1000;
-        *(int *)self += is_moved && memmem(vendor.ptr, vendor.len, "lot", 3);
+        struct k2_str vendor = k2_batch_text(rows, K2_TRADE_VENDOR_DATA, i), key, value;
+        struct k2_cursor cursor = {0};
+        int64_t number = rows->col[K2_TRADE_SOURCE_SEQUENCE].i64[i] - 20241004 * K2_NUMBER_DAY, raw;
+        bool is_numbered = false, is_odd = false;
+        while (k2_map_next(vendor, &cursor, &key, &value)) {
+            is_odd |= k2_str_is(key, "lot") && k2_str_is(value, "odd");
+            is_numbered |= k2_str_is(key, "source_sequence") && k2_str_to_i64(value, &raw) &&
+                           raw == number && raw <= 3;
+        }
+        *(int *)self += is_numbered && is_odd;
     }
     return true;
 }
