@@ -79,12 +79,13 @@ def test_pages_the_program_writes_are_up_to_date(home, page, words):
     assert "make docs" in first and rest == home.text(*words)
 
 
-def test_every_guarantee_names_tests_that_there_are():
+@pytest.mark.parametrize("page, least", [("guarantees", 30), ("rules", 80)])
+def test_every_promise_and_rule_names_tests_that_there_are(page, least):
     sources = [p.read_text() for folder in ("src", "tests") for p in (ROOT / folder).rglob("*_test.c")]
-    unit = {name for text in sources for name in re.findall(r"^TEST\((\w+)\)", text, re.M)}
-    rows = [x for x in (ROOT / "docs" / "guarantees.md").read_text().splitlines()
-            if x.startswith("| ") and not x.startswith("| promise")]
-    assert len(rows) > 30
+    unit = {name for text in sources for name in re.findall(r"^\w*TEST\((\w+)\)", text, re.M)}
+    rows = [x for x in (ROOT / "docs" / f"{page}.md").read_text().splitlines()
+            if x.startswith("| ") and not x.startswith(("| promise", "| rule"))]
+    assert len(rows) >= least
     for row in rows:
         names = re.findall(r"`([^`]+)`", row.rsplit("|", 2)[1])
         assert names, row
@@ -94,3 +95,10 @@ def test_every_guarantee_names_tests_that_there_are():
                 assert f"def {function}(" in (ROOT / path).read_text(), name
             else:
                 assert name in unit, name
+
+
+def test_the_digest_in_the_guide_is_the_one_that_is_tested():
+    guide = (ROOT / "docs" / "user-guide.md").read_text().split("### The digest", 1)[1]
+    tested = (ROOT / "src" / "query" / "replay_test.c").read_text()
+    literals = re.findall(r"`([0-9a-f]{16,})`", guide.split("\n#", 1)[0])
+    assert len(literals) > 10 and all(f'"{x}"' in tested for x in literals)
