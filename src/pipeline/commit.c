@@ -201,7 +201,9 @@ static void move_parts(struct making *m, struct k2_section *sections, int *secti
         for (int p = 0; p < topic->info.partition_count; p++) {
             struct k2_part *part = &topic->parts[p];
             bool is_same_log = strcmp(part->committed.log_id, topic->info.log_id) == 0;
-            bool is_at_rest = part->next == part->committed.next;
+            /* With state that was rebuilt the next commit says so, or each start would do it again.
+             */
+            bool is_at_rest = part->next == part->committed.next && !part->is_rebuilt;
             if (topic->is_stopped || (is_at_rest && (is_same_log || !part->is_known)))
                 continue;
             struct k2_move *move = &m->moves[m->move_count++];
@@ -363,6 +365,7 @@ static void landed(struct making *m) {
             part->state_commits = has_new_state ? 0 : part->state_commits + 1;
             part->state_records = has_new_state ? 0 : part->state_records;
             part->needs_state &= !has_new_state;
+            part->is_rebuilt &= !has_new_state;
             if (has_new_state)
                 part->settings = k2_settings_of(lane, topic);
         }

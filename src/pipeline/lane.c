@@ -108,7 +108,7 @@ static bool load_section(struct k2_lane *lane, uint32_t index, int p,
         return k2_err_wrap(err, "read state of %s/%d", topic->info.name, p);
     }
     k2_keys_drop(&lane->keys, index, p);
-    part->needs_state = true;
+    part->needs_state = part->is_rebuilt = true;
     if (!topic->is_rebuilt) /* said once, not for each log partition */
         k2_warn("pipeline.rebuilt", "topic=%s state=%s error=%s", topic->info.name,
                 part->committed.state,

@@ -40,6 +40,7 @@ struct k2_part {
     int64_t end;                  /* durable end when it was last noted */
     int64_t epoch;                /* this lane's: the table's + 1 when it was taken */
     int64_t state_records, state_commits;
+    bool is_rebuilt;                   /* from the tables: the object its position names is gone */
     bool needs_state;                  /* no state object names it yet, or settings changed */
     struct k2_chain_settings settings; /* its records are taken by since its state object */
     struct k2_loss loss;               /* found, not yet committed */

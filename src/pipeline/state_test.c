@@ -175,3 +175,35 @@ TEST(state_keeps_the_newest_version_of_an_instrument) {
         rig_close(&r);
     }
 }
+
+/* Also where nothing has moved since: the next commit of anything names the state that was made. */
+TEST(state_made_from_the_tables_is_made_once) {
+    struct rig r;
+    struct k2_err err = {0};
+    rig_open(&r);
+    open_pipeline(&r);
+    put_one(&r, "AAA", 1, 1000);
+    put_one(&r, "BBB", 1, 1000);
+    lose_state(&r);
+    open_pipeline(&r);
+    put_one(&r, "BBB", 2, 1000);
+    const char *table = "market_data.trades";
+    const struct k2_metadata *metadata = NULL;
+    CHECK_OK(k2_lake_load(r.lake, &table, 1, &metadata, &err));
+    const char *keys[] = {"SIMX.AAA", "SIMX.BBB"};
+    for (int i = 0; i < 2; i++) {
+        struct k2_position position;
+        struct k2_buf object = {0};
+        bool found;
+        char path[128];
+        int p = (int)k2_key_partition(k2_str_of(keys[i]), 4);
+        CHECK_OK(k2_position_find(metadata, TOPIC, p, &found, &position, &err));
+        snprintf(path, sizeof path, "_k2/state/%s", position.state);
+        CHECK(found && position.next == i + 1);
+        CHECK_OK(k2_store_get(k2_lake_store(r.lake), path, &object, &err));
+        k2_buf_done(&object);
+    }
+    k2_metadata_unref(metadata);
+    CHECK(k2_key_partition(K2_STR("SIMX.AAA"), 4) != k2_key_partition(K2_STR("SIMX.BBB"), 4));
+    rig_close(&r);
+}

@@ -111,6 +111,7 @@ def test_state_that_is_gone_is_said_once(home):
     topics = home.text("log", "list").count("\nmarket.")
     assert len(said) == len(set(said)) == topics
     assert home.one("select count(*) from trades") + home.one("select count(*) from quotes") == 1549
+    assert "pipeline.rebuilt" not in ingest(home, line(50)).stderr.decode()
     home.run("verify")
 
 
