@@ -327,6 +327,18 @@ static bool set_up(struct sqlite_catalog *c, struct k2_err *err) {
     return exists || find_layout(c, &exists, err);
 }
 
+/* After any failure to open for writing SQLite opens for reading, and stays so: a disk that failed
+ * once would take no commit until the program ends. Where the file may be written it is an error.
+ */
+static bool open_database(struct sqlite_catalog *c, struct k2_err *err) {
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(c->path, &c->db, flags, NULL) != SQLITE_OK)
+        return failed(c, "open", err);
+    if (sqlite3_db_readonly(c->db, "main") == 1 && access(c->path, W_OK) == 0)
+        return k2_err_set(err, K2_IO, "catalog %s: cannot be opened for writing just now", c->path);
+    return true;
+}
+
 static bool open_files(struct sqlite_catalog *c, struct k2_err *err) {
     struct k2_buf text = {0};
     k2_buf_text(&text, c->path);
@@ -339,11 +351,8 @@ static bool open_files(struct sqlite_catalog *c, struct k2_err *err) {
         c->queue_fd = open(text.ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         ok = c->queue_fd >= 0 || k2_err_sys(err, "open %s", text.ptr);
     }
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (ok)
-        ok = sqlite3_open_v2(c->path, &c->db, flags, NULL) == SQLITE_OK || failed(c, "open", err);
     k2_buf_done(&text);
-    return ok;
+    return ok && open_database(c, err);
 }
 
 static void sqlite_free(struct k2_catalog *catalog) {

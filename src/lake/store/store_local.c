@@ -216,9 +216,7 @@ static bool local_put(struct k2_store *store, const char *path, struct k2_str by
     return ok;
 }
 
-static bool open_object(struct k2_store *store, const char *path, int *ret_fd, int64_t *ret_size,
-                        struct k2_err *err) {
-    char *full = full_path(local_of(store), path);
+static bool open_object(const char *full, int *ret_fd, int64_t *ret_size, struct k2_err *err) {
     struct stat st;
     int fd = open(full, O_RDONLY | O_CLOEXEC);
     bool ok = fd >= 0 && fstat(fd, &st) == 0;
@@ -226,7 +224,6 @@ static bool open_object(struct k2_store *store, const char *path, int *ret_fd, i
         k2_err_sys(err, "open %s", full);
     else if (!S_ISREG(st.st_mode))
         ok = k2_err_set(err, K2_NOT_FOUND, "%s is no file", full);
-    k2_free(full);
     if (!ok && fd >= 0)
         close(fd);
     if (ok) {
@@ -236,11 +233,11 @@ static bool open_object(struct k2_store *store, const char *path, int *ret_fd, i
     return ok;
 }
 
-static bool local_get(struct k2_store *store, const char *path, int64_t offset, int64_t len,
-                      struct k2_buf *out, struct k2_err *err) {
+static bool get_part(const char *path, int64_t offset, int64_t len, struct k2_buf *out,
+                     struct k2_err *err) {
     int fd;
     int64_t size;
-    K2_TRY(open_object(store, path, &fd, &size, err));
+    K2_TRY(open_object(path, &fd, &size, err));
     bool ok = true;
     if (offset > size || (len >= 0 && len > size - offset))
         ok = k2_err_set(err, K2_CORRUPT, "%s has %lld bytes; %lld from %lld were asked for", path,
@@ -255,6 +252,14 @@ static bool local_get(struct k2_store *store, const char *path, int64_t offset, 
         out->len += ok ? (size_t)want : 0;
     }
     close(fd);
+    return ok;
+}
+
+static bool local_get(struct k2_store *store, const char *path, int64_t offset, int64_t len,
+                      struct k2_buf *out, struct k2_err *err) {
+    char *full = full_path(local_of(store), path);
+    bool ok = get_part(full, offset, len, out, err);
+    k2_free(full);
     return ok;
 }
 
