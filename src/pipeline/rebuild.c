@@ -127,9 +127,8 @@ static bool take_letters(void *self, const struct k2_batch *rows) {
     return true;
 }
 
+/* All gaps ever found are held until the fills are known: most are closed by then. */
 static void add_interval(struct k2_key *key, struct k2_interval gap) {
-    if (key->gap_count == K2_GAPS_MAX)
-        return;
     if (key->gap_count == key->gap_cap) {
         key->gap_cap = key->gap_cap ? key->gap_cap * 2 : 4;
         key->gaps = k2_realloc(key->gaps, key->gap_cap * sizeof *key->gaps);
@@ -188,6 +187,18 @@ static bool take_fills(void *self, const struct k2_batch *rows) {
     return true;
 }
 
+/* As the chain does: of too many the oldest make way. */
+static void forget_oldest(const struct section *s) {
+    for (uint32_t k = 0; k < s->lane->keys.count; k++) {
+        struct k2_key *key = &s->lane->keys.keys[k];
+        if (key->topic != s->topic_index || key->gap_count <= K2_GAPS_MAX)
+            continue;
+        uint32_t more = key->gap_count - K2_GAPS_MAX;
+        memmove(key->gaps, key->gaps + more, K2_GAPS_MAX * sizeof *key->gaps);
+        key->gap_count = K2_GAPS_MAX;
+    }
+}
+
 static bool walk(struct section *s, const struct k2_metadata *metadata, enum k2_kind kind,
                  uint32_t columns, k2_rows_fn *take, struct k2_err *err) {
     struct k2_read_opts read = {.metadata = metadata,
@@ -220,8 +231,10 @@ bool k2_rebuild_section(struct k2_lane *lane, uint32_t topic_index, int32_t log_
     if (lane->schema->kind == K2_REFERENCE)
         columns = ~0u;
     uint32_t letters = 1u << K2_DEAD_STAGE | 1u << K2_DEAD_IDENTITY | 7u << K2_DEAD_LOG_ID;
-    return walk(&s, lane->main, lane->schema->kind, columns, take_rows, err) &&
-           walk(&s, lane->dead, K2_DEAD_LETTER, letters, take_letters, err) &&
-           walk(&s, lane->gaps, K2_GAP, ~0u, take_gaps, err) &&
-           walk(&s, lane->gap_events, K2_GAP_EVENT, ~0u, take_fills, err);
+    bool ok = walk(&s, lane->main, lane->schema->kind, columns, take_rows, err) &&
+              walk(&s, lane->dead, K2_DEAD_LETTER, letters, take_letters, err) &&
+              walk(&s, lane->gaps, K2_GAP, ~0u, take_gaps, err) &&
+              walk(&s, lane->gap_events, K2_GAP_EVENT, ~0u, take_fills, err);
+    forget_oldest(&s);
+    return ok;
 }

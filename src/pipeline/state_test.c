@@ -207,3 +207,26 @@ TEST(state_made_from_the_tables_is_made_once) {
     CHECK(k2_key_partition(K2_STR("SIMX.AAA"), 4) != k2_key_partition(K2_STR("SIMX.BBB"), 4));
     rig_close(&r);
 }
+
+/* However many gaps a key ever had: the open ones are known. */
+TEST(state_made_from_the_tables_knows_the_open_gaps_among_many) {
+    enum { GAPS = 1100 };
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    put(&r, "AAA", 1, 1000);
+    for (int64_t i = 1; i <= GAPS; i++) {
+        put(&r, "AAA", 2 * i + 1, 1000);
+        if (i > 1 && i < GAPS)
+            put(&r, "AAA", 2 * i, 1000);
+    }
+    append(&r);
+    settle(&r);
+    CHECK(counts_of(&r).gaps == GAPS && counts_of(&r).fills == GAPS - 2);
+    lose_state(&r);
+    open_pipeline(&r);
+    put_one(&r, "AAA", 2, 1000);
+    put_one(&r, "AAA", 2 * GAPS, 1000);
+    CHECK(counts_of(&r).fills == 2 && counts_of(&r).late == 0);
+    rig_close(&r);
+}
