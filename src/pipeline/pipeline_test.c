@@ -295,11 +295,11 @@ static void mixed_stream(struct rig *r, uint64_t seed, int steps) {
     append(r);
 }
 
-static void compare_tables(struct rig *a, struct rig *b) {
+static void compare_tables(struct rig *a, struct rig *b, bool with_numbers) {
     static const enum k2_kind kinds[] = {K2_TRADE, K2_GAP, K2_GAP_EVENT, K2_DEAD_LETTER};
     for (size_t i = 0; i < K2_COUNT(kinds); i++) {
         struct sums x = sums_of(a, kinds[i]), y = sums_of(b, kinds[i]);
-        if (x.rows != y.rows || x.content != y.content)
+        if (x.rows != y.rows || x.content != y.content || (with_numbers && x.numbers != y.numbers))
             fail_msg("%s: %lld rows against %lld", k2_schema_of(kinds[i])->table_name,
                      (long long)x.rows, (long long)y.rows);
     }
@@ -335,36 +335,36 @@ TEST(pipeline_is_a_function_of_the_log) {
         }
         open_pipeline(&cut);
         settle(&cut);
-        compare_tables(&whole, &cut);
-        compare_tables(&whole, &later);
+        compare_tables(&whole, &cut, true);
+        compare_tables(&whole, &later, true);
         rig_close(&whole);
         rig_close(&cut);
         rig_close(&later);
     }
 }
 
+/* What the state was read from does not show in any row, but in the platform's numbers: those that
+ * dropped rows were given are not in the tables. */
 TEST(pipeline_rebuilds_lost_state_from_the_tables) {
-    struct rig kept, lost;
-    rig_open(&kept);
-    rig_open(&lost);
-    for (int half = 0; half < 2; half++) {
-        mixed_stream(&kept, 9 + (uint64_t)half, 1000);
-        mixed_stream(&lost, 9 + (uint64_t)half, 1000);
-        open_pipeline(&kept);
-        open_pipeline(&lost);
-        settle(&kept);
-        settle(&lost);
-        if (half == 0) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig kept, lost;
+        rig_open(&kept);
+        rig_open(&lost);
+        for (uint64_t part = 0; part < 6; part++) {
             struct k2_err err = {0};
+            mixed_stream(&kept, seed * 10 + part, 300 + 300 * (int)part);
+            mixed_stream(&lost, seed * 10 + part, 300 + 300 * (int)part);
+            open_pipeline(&kept);
+            open_pipeline(&lost);
+            settle(&kept);
+            settle(&lost);
             CHECK_OK(
                 k2_store_list(k2_lake_store(lost.lake), "_k2/state", delete_state, &lost, &err));
         }
+        compare_tables(&kept, &lost, false);
+        rig_close(&kept);
+        rig_close(&lost);
     }
-    CHECK(sums_of(&kept, K2_TRADE).rows == sums_of(&lost, K2_TRADE).rows);
-    CHECK(sums_of(&kept, K2_GAP).rows == sums_of(&lost, K2_GAP).rows);
-    CHECK(sums_of(&kept, K2_GAP_EVENT).rows == sums_of(&lost, K2_GAP_EVENT).rows);
-    rig_close(&kept);
-    rig_close(&lost);
 }
 
 /* Contracts 1.2: the second of two pipelines on one log cannot land. */

@@ -153,8 +153,9 @@ static inline void settle(struct rig *r) {
 
 /* Sums over a table that do not depend on the order of rows. */
 struct sums {
-    int64_t rows, fills_numbers;
-    uint64_t content; /* sum of the hash of each row's cells but ids of files and logs */
+    int64_t rows;
+    uint64_t content; /* sum of the hash of each row's cells but log ids and platform numbers */
+    uint64_t numbers; /* of the trades, the platform's */
     uint32_t flags;
 };
 
@@ -167,6 +168,10 @@ static inline bool add_rows(void *self, const struct k2_batch *rows) {
             enum k2_type type = schema->columns[c].type;
             bool is_null = k2_batch_is_null(rows, c, i);
             k2_buf_byte(&cell, is_null);
+            if (schema->kind == K2_TRADE && c == K2_TRADE_PLATFORM_SEQUENCE) {
+                s->numbers += k2_hash64(&rows->col[c].i64[i], 8);
+                continue;
+            }
             if (is_null || c == schema->column_count - 3)
                 continue;
             if (type == K2_SYMBOL || type == K2_ENUM || type == K2_STRING || type == K2_BINARY ||
