@@ -118,7 +118,7 @@ void k2_home_pipeline_opts(struct k2_home *home, const char *writer, struct k2_p
         .gap_page = k2_config_i64(c, "gap.page"),
         .gap_halt = k2_config_i64(c, "gap.halt"),
         .future_ms = k2_config_i64(c, "validate.future_ms"),
-        .price_move_pct = (int64_t)k2_config_f64(c, "validate.price_move_pct"),
+        .price_move_ppm = (int64_t)(k2_config_f64(c, "validate.price_move_pct") * 10000 + 0.5),
         .numbering = numbering,
         .partition = partition,
         .settings = home,

@@ -299,7 +299,7 @@ static bool write_ledgers(struct making *m, struct k2_err *err) {
 
 static bool land(struct making *m, struct k2_err *err) {
     struct k2_lane *lane = m->lane;
-    int64_t started = k2_monotonic_ns();
+    int64_t started = k2_monotonic_ns(), begun_ns = k2_now_ns(lane->opts->clock);
     char uuid[37];
     k2_random_uuid(&lane->random, uuid);
     snprintf(m->state, sizeof m->state, "%s", uuid);
@@ -321,6 +321,7 @@ static bool land(struct making *m, struct k2_err *err) {
     add_summary(m, "k2.rejected", n->rejected);
     add_summary(m, "k2.skipped", n->skipped);
     add_summary(m, "k2.acknowledged", n->acknowledged);
+    add_summary(m, "k2.take-ms", K2_MAX(begun_ns - lane->window.started_ns, (int64_t)0) / 1000000);
     add_summary(m, "k2.write-ms", (k2_monotonic_ns() - started) / 1000000);
     name_logs(m);
     add_change(m, &lane->main, 0);

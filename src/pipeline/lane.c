@@ -247,7 +247,7 @@ static bool wanted_settings(struct k2_lane *lane, struct k2_chain_settings *ret,
                             struct k2_err *err) {
     const struct k2_pipeline_opts *o = lane->opts;
     *ret = (struct k2_chain_settings){.future_us = o->future_ms * 1000,
-                                      .price_move_pct = o->price_move_pct,
+                                      .price_move_ppm = o->price_move_ppm,
                                       .gap_page = o->gap_page,
                                       .gap_halt = o->gap_halt};
     const char *table = "reference_data.instruments";

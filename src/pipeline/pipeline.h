@@ -26,7 +26,9 @@ struct k2_pipeline_opts {
     struct k2_clock *clock;
     const char *writer; /* who, for the commits' k2.writer: "pid 12 ingest csv" */
     int64_t commit_rows, commit_bytes, commit_age_ms;
-    int64_t gap_page, gap_halt, future_ms, price_move_pct;
+    int64_t gap_page, gap_halt, future_ms;
+    int64_t
+        price_move_ppm; /* a move beyond so many millionths of the last price is flagged; 0: none */
     /* venue.<name>.numbering, or -1 where it is not set */
     int (*numbering)(void *self, struct k2_str exchange);
     /* table.<name>.partition, or NULL for the default */

@@ -50,14 +50,15 @@ TEST(pipeline_finds_gap_fill_duplicate_late_conflict) {
 
 TEST(pipeline_flags_moves_beyond_what_is_set) {
     static const struct {
-        int64_t percent, cents;
+        int64_t ppm, cents;
         uint32_t flags;
     } cases[] = {
-        {10, 1100, 0}, {10, 1101, K2_FLAG_PRICE_MOVE}, {10, 899, K2_FLAG_PRICE_MOVE}, {0, 5000, 0}};
+        {100000, 1100, 0}, {100000, 1101, K2_FLAG_PRICE_MOVE}, {100000, 899, K2_FLAG_PRICE_MOVE},
+        {5000, 1005, 0},   {5000, 1006, K2_FLAG_PRICE_MOVE},   {0, 5000, 0}};
     for (size_t i = 0; i < K2_COUNT(cases); i++) {
         struct rig r;
         rig_open(&r);
-        r.opts.price_move_pct = cases[i].percent;
+        r.opts.price_move_ppm = cases[i].ppm;
         open_pipeline(&r);
         put(&r, "AAA", 1, 1000);
         put(&r, "AAA", 2, cases[i].cents);

@@ -55,7 +55,8 @@ TEST(positions_move_in_one_commit_that_says_what_it_did) {
     CHECK(summary_is(s, "k2.rows", "70") && summary_is(s, "k2.duplicates", "1"));
     CHECK(summary_is(s, "k2.rejected", "1") && summary_is(s, "k2.late", "0"));
     CHECK(summary_is(s, "k2.skipped", "0") && summary_is(s, "k2.writer", "test"));
-    CHECK(k2_snapshot_summary(s, "k2.write-ms").ptr && k2_snapshot_summary(s, "k2.moved").ptr);
+    CHECK(k2_snapshot_summary(s, "k2.write-ms").ptr && summary_is(s, "k2.take-ms", "0"));
+    CHECK(k2_snapshot_summary(s, "k2.moved").ptr);
     CHECK(summary_is(&m->snapshots[1], "k2.rows", "0"));
     CHECK(summary_is(&m->snapshots[1], "k2.rejected", "1"));
     /* The letter is in the commit of its record: both tables have its time. */

@@ -113,7 +113,7 @@ static bool in_section(const struct k2_key *key, const struct k2_section *sectio
 }
 
 static void put_settings(struct k2_buf *out, const struct k2_chain_settings *s) {
-    const int64_t fields[] = {s->future_us, s->price_move_pct,     s->gap_page,
+    const int64_t fields[] = {s->future_us, s->price_move_ppm,     s->gap_page,
                               s->gap_halt,  s->reference_snapshot, s->numbering};
     for (size_t i = 0; i < K2_COUNT(fields); i++)
         k2_buf_zigzag(out, fields[i]);
@@ -221,7 +221,7 @@ static bool open_object(struct k2_str object, struct reader *r, struct k2_err *e
 static struct k2_chain_settings get_settings(struct reader *r) {
     struct k2_chain_settings s;
     s.future_us = get_long(r);
-    s.price_move_pct = get_long(r);
+    s.price_move_ppm = get_long(r);
     s.gap_page = get_long(r);
     s.gap_halt = get_long(r);
     s.reference_snapshot = get_long(r);

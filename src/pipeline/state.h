@@ -34,7 +34,7 @@ struct k2_key {
 
 /* The settings the chain works by; a change takes effect at a commit and writes a state object. */
 struct k2_chain_settings {
-    int64_t future_us, price_move_pct, gap_page, gap_halt;
+    int64_t future_us, price_move_ppm, gap_page, gap_halt;
     int64_t reference_snapshot; /* of reference_data.instruments; 0: none */
     int64_t numbering;          /* enum k2_numbering of the topic's venue */
 };

@@ -29,11 +29,11 @@ static const char *say(char text[160], const char *code, const char *what, int64
 
 static void flag_move(const struct k2_lane *lane, const struct k2_key *key, int64_t price,
                       uint32_t *flags) {
-    if (key->last_price <= 0 || lane->settings.price_move_pct == 0)
+    if (key->last_price <= 0 || lane->settings.price_move_ppm == 0)
         return;
     __int128 move = (__int128)price - key->last_price;
-    __int128 bound = (__int128)key->last_price * lane->settings.price_move_pct;
-    if ((move < 0 ? -move : move) * 100 > bound)
+    __int128 bound = (__int128)key->last_price * lane->settings.price_move_ppm;
+    if ((move < 0 ? -move : move) * 1000000 > bound)
         *flags |= K2_FLAG_PRICE_MOVE;
 }
 

@@ -108,7 +108,7 @@ static struct k2_pipeline *open_pipeline(struct test_home *home, struct k2_lake 
                                     .gap_page = 10 + home->book->opens++ % 2,
                                     .gap_halt = 100,
                                     .future_ms = 60000,
-                                    .price_move_pct = 50,
+                                    .price_move_ppm = 500000,
                                     .partition = partition_of,
                                     .settings = home,
                                     .seed = home->seed};

@@ -70,7 +70,7 @@ static inline void rig_open(struct rig *r) {
                                         .gap_page = 10,
                                         .gap_halt = 100,
                                         .future_ms = 60000,
-                                        .price_move_pct = 10,
+                                        .price_move_ppm = 100000,
                                         .seed = 1};
     r->batch = k2_batch_new(k2_schema_of(K2_TRADE), 4096, &r->strings);
 }
