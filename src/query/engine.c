@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "query/utc.h"
 
 enum stop { STOP_NONE, STOP_CANCEL, STOP_TIMEOUT };
 
@@ -129,7 +130,8 @@ struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_er
     pthread_mutex_init(&engine->lock, NULL);
     struct k2_buf sql = {0};
     lockdown_sql(opts, &sql);
-    bool ok = open_database(engine, opts, err) && k2_engine_exec(engine, k2_buf_cstr(&sql), err);
+    bool ok = open_database(engine, opts, err) && k2_utc_register(engine->con, err) &&
+              k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
     if (!ok) {
         k2_err_wrap(err, "start the query engine");

@@ -21,7 +21,7 @@ static void put_messages(struct k2_buf *sql, const struct k2_source *source) {
     for (int i = 0; i < source->column_count; i++) {
         put_column(sql, &source->columns[i]);
         if (k2_str_is(source->columns[i].name, "timestamp_nanos"))
-            k2_buf_text(sql, ", epoch_us(\"timestamp\") * 1000 + timestamp_nanos AS timestamp_ns");
+            k2_buf_text(sql, ", epoch_ns(\"timestamp\", timestamp_nanos) AS timestamp_ns");
     }
 }
 

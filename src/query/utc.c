@@ -1,0 +1,291 @@
+/* utc.c -- time functions by arithmetic, where DuckDB would ask a calendar.
+ */
+#include "query/utc.h"
+
+#include <strings.h>
+
+#include "base/date.h"
+#include "base/str.h"
+
+/* DuckDB's infinite times. */
+static bool is_infinite(int64_t us) {
+    return us == INT64_MAX || us == -INT64_MAX;
+}
+
+/* ---- stretches of time ---- */
+
+/* Buckets count from Monday, 2000-01-03, those of months from 2000-01. */
+static const int64_t origin_us = 10959 * K2_DAY_US;
+enum { ORIGIN_YEAR = 2000, YEAR_MAX = 300000 /* beyond all times of 64 bits */ };
+static const char *const too_far = "a time is too far away for its bucket";
+
+/* The bucket found last: [from, until). Rows of a symbol come in order of time, so the next is
+ * mostly the same. */
+struct stretch {
+    int64_t from, until;
+};
+
+/* Why there is none, or NULL. */
+static const char *find_days(int64_t width_us, int64_t us, struct stretch *ret) {
+    int64_t past = (us % width_us - origin_us % width_us) % width_us;
+    if (__builtin_sub_overflow(us, past < 0 ? past + width_us : past, &ret->from))
+        return too_far;
+    if (__builtin_add_overflow(ret->from, width_us, &ret->until))
+        ret->until = INT64_MAX;
+    return NULL;
+}
+
+static bool start_of_month(int64_t month, int64_t *ret_us) {
+    int64_t year = month / 12 - (month % 12 < 0);
+    struct k2_date date = {(int32_t)(ORIGIN_YEAR + year), (int32_t)(month - year * 12) + 1, 1};
+    return year >= -YEAR_MAX && year <= YEAR_MAX &&
+           !__builtin_mul_overflow(k2_days_from_date(date), K2_DAY_US, ret_us);
+}
+
+static const char *find_months(int32_t width, int64_t us, struct stretch *ret) {
+    struct k2_date date = k2_date_from_days(k2_days_from_us(us));
+    int64_t month = ((int64_t)date.year - ORIGIN_YEAR) * 12 + date.month - 1;
+    int64_t past = month % width;
+    month -= past < 0 ? past + width : past;
+    if (!start_of_month(month, &ret->from))
+        return too_far;
+    if (!start_of_month(month + width, &ret->until))
+        ret->until = INT64_MAX;
+    return NULL;
+}
+
+/* ISO years begin on the Monday of the week that holds January 4. */
+static int32_t iso_year_start(int32_t year) {
+    int32_t fourth = k2_days_from_date((struct k2_date){year, 1, 4});
+    int32_t weekday = (fourth + 3) % 7;
+    return fourth - (weekday < 0 ? weekday + 7 : weekday);
+}
+
+static const char *find_iso_year(int64_t us, struct stretch *ret) {
+    int32_t day = k2_days_from_us(us), year = k2_date_from_days(day).year;
+    if (day < iso_year_start(year))
+        year--;
+    else if (day >= iso_year_start(year + 1))
+        year++;
+    if (__builtin_mul_overflow(iso_year_start(year), K2_DAY_US, &ret->from))
+        return too_far;
+    if (__builtin_mul_overflow(iso_year_start(year + 1), K2_DAY_US, &ret->until))
+        ret->until = INT64_MAX;
+    return NULL;
+}
+
+/* ---- rows ---- */
+
+/* The arguments of one call and where its results go. */
+struct call {
+    duckdb_function_info info;
+    uint64_t rows;
+    const void *left, *right;
+    uint64_t *left_valid, *right_valid; /* NULL: all rows are */
+    void *results;
+    duckdb_vector out;
+};
+
+static struct call begin(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    duckdb_vector left = duckdb_data_chunk_get_vector(input, 0);
+    duckdb_vector right = duckdb_data_chunk_get_vector(input, 1);
+    return (struct call){.info = info,
+                         .rows = duckdb_data_chunk_get_size(input),
+                         .left = duckdb_vector_get_data(left),
+                         .right = duckdb_vector_get_data(right),
+                         .left_valid = duckdb_vector_get_validity(left),
+                         .right_valid = duckdb_vector_get_validity(right),
+                         .results = duckdb_vector_get_data(out),
+                         .out = out};
+}
+
+static void put_null(duckdb_vector out, uint64_t row) {
+    duckdb_vector_ensure_validity_writable(out);
+    duckdb_validity_set_row_invalid(duckdb_vector_get_validity(out), row);
+}
+
+/* Whether both arguments of a row are there; the result is NULL otherwise. */
+static bool has_row(const struct call *call, uint64_t row) {
+    if ((!call->left_valid || duckdb_validity_row_is_valid(call->left_valid, row)) &&
+        (!call->right_valid || duckdb_validity_row_is_valid(call->right_valid, row)))
+        return true;
+    put_null(call->out, row);
+    return false;
+}
+
+/* ---- time_bucket ---- */
+
+static const char *find_bucket(const duckdb_interval *width, int64_t us, struct stretch *ret) {
+    if (width->months && (width->days || width->micros))
+        return "a bucket of months cannot have days or a time of day as well";
+    if (width->days && width->micros)
+        return "a bucket of days cannot have a time of day as well";
+    if (width->months < 0 || width->days < 0 || width->micros < 0 ||
+        !(width->months || width->days || width->micros))
+        return "a bucket must be longer than nothing";
+    if (width->months)
+        return find_months(width->months, us, ret);
+    int64_t width_us = width->micros;
+    if (width->days && __builtin_mul_overflow(width->days, K2_DAY_US, &width_us))
+        return too_far;
+    return find_days(width_us, us, ret);
+}
+
+static void time_bucket(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    struct call call = begin(info, input, out);
+    const duckdb_interval *widths = call.left;
+    const int64_t *times = call.right;
+    int64_t *results = call.results;
+    struct stretch found = {0};
+    uint64_t at = 0; /* the row whose width found is of */
+    for (uint64_t i = 0; i < call.rows; i++) {
+        if (!has_row(&call, i))
+            continue;
+        bool is_same = memcmp(&widths[i], &widths[at], sizeof *widths) == 0;
+        if (!is_same || times[i] < found.from || times[i] >= found.until) {
+            if (is_infinite(times[i])) {
+                results[i] = times[i];
+                continue;
+            }
+            const char *failure = find_bucket(&widths[i], times[i], &found);
+            if (failure) {
+                duckdb_scalar_function_set_error(info, failure);
+                return;
+            }
+            at = i;
+        }
+        results[i] = found.from;
+    }
+}
+
+/* ---- date_trunc ---- */
+
+struct unit {
+    const char *names; /* all that DuckDB knows, a space after each */
+    int64_t us;
+    int32_t months; /* both 0: ISO years */
+};
+static const struct unit units[] = {
+    {"microsecond microseconds us usec usecs usecond useconds ", 1, 0},
+    {"millisecond milliseconds ms msec msecs msecond mseconds ", 1000, 0},
+    {"second seconds sec secs s epoch ", 1000000, 0},
+    {"minute minutes min mins m ", 60000000, 0},
+    {"hour hours hr hrs h ", 3600000000, 0},
+    {"day days d dayofmonth dow dayofweek weekday isodow doy dayofyear julian jd ", K2_DAY_US, 0},
+    {"week weeks w weekofyear yearweek ", 7 * K2_DAY_US, 0},
+    {"month months mon mons ", 0, 1},
+    {"quarter quarters ", 0, 3},
+    {"year years yr yrs y ", 0, 12},
+    {"isoyear ", 0, 0},
+    {"decade decades dec decs ", 0, 120},
+    {"century centuries cent c ", 0, 1200},
+    {"millennium millennia millenniums millenium mil mils ", 0, 12000},
+};
+
+static const struct unit *find_unit(struct k2_str name) {
+    for (size_t i = 0; i < K2_COUNT(units); i++)
+        for (const char *at = units[i].names; *at; at = strchr(at, ' ') + 1)
+            if (strcspn(at, " ") == name.len && strncasecmp(at, name.ptr, name.len) == 0)
+                return &units[i];
+    return NULL;
+}
+
+static const char *find_trunc(const struct unit *unit, int64_t us, struct stretch *ret) {
+    if (unit->us)
+        return find_days(unit->us, us, ret);
+    return unit->months ? find_months(unit->months, us, ret) : find_iso_year(us, ret);
+}
+
+static void fail_unit(duckdb_function_info info, struct k2_str name) {
+    struct k2_err err;
+    k2_err_set(&err, K2_INVALID, "date_trunc does not know the unit \"%.*s\"",
+               (int)K2_MIN(name.len, (size_t)40), name.ptr);
+    duckdb_scalar_function_set_error(info, err.msg);
+}
+
+static void date_trunc(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    struct call call = begin(info, input, out);
+    duckdb_string_t *names = (void *)(uintptr_t)call.left;
+    const int64_t *times = call.right;
+    int64_t *results = call.results;
+    struct stretch found = {0};
+    const struct unit *unit = NULL;
+    struct k2_str name = {0};
+    for (uint64_t i = 0; i < call.rows; i++) {
+        if (!has_row(&call, i))
+            continue;
+        struct k2_str now = {duckdb_string_t_data(&names[i]), duckdb_string_t_length(names[i])};
+        if (!unit || !k2_str_eq(now, name)) {
+            unit = find_unit(name = now);
+            found = (struct stretch){0};
+        }
+        const char *failure = NULL;
+        bool is_found = times[i] >= found.from && times[i] < found.until;
+        if (unit && !is_found && !is_infinite(times[i]))
+            failure = find_trunc(unit, times[i], &found);
+        if (failure)
+            duckdb_scalar_function_set_error(info, failure);
+        if (!unit)
+            fail_unit(info, name);
+        if (!unit || failure)
+            return;
+        results[i] = is_infinite(times[i]) ? times[i] : found.from;
+    }
+}
+
+/* ---- nanoseconds ---- */
+
+static void epoch_ns(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    struct call call = begin(info, input, out);
+    const int64_t *times = call.left;
+    const int32_t *nanos = call.right;
+    int64_t *results = call.results;
+    bool has_nulls = call.left_valid || call.right_valid, is_out = false;
+    for (uint64_t i = 0; i < call.rows; i++)
+        if (!has_nulls || has_row(&call, i))
+            is_out |= __builtin_mul_overflow(times[i], 1000, &results[i]) ||
+                      __builtin_add_overflow(results[i], nanos[i], &results[i]);
+    if (is_out)
+        duckdb_scalar_function_set_error(info, "a time is too far for nanoseconds in 64 bits");
+}
+
+/* ---- registration ---- */
+
+static const struct function {
+    const char *name;
+    duckdb_type left, right, result;
+    duckdb_scalar_function_t run;
+} functions[] = {
+    {"time_bucket", DUCKDB_TYPE_INTERVAL, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_TIMESTAMP_TZ,
+     time_bucket},
+    {"date_trunc", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_TIMESTAMP_TZ,
+     date_trunc},
+    {"datetrunc", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_TIMESTAMP_TZ,
+     date_trunc},
+    {"epoch_ns", DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_INTEGER, DUCKDB_TYPE_BIGINT, epoch_ns},
+};
+
+static bool register_function(duckdb_connection connection, const struct function *function) {
+    duckdb_scalar_function scalar = duckdb_create_scalar_function();
+    duckdb_logical_type left = duckdb_create_logical_type(function->left);
+    duckdb_logical_type right = duckdb_create_logical_type(function->right);
+    duckdb_logical_type result = duckdb_create_logical_type(function->result);
+    duckdb_scalar_function_set_name(scalar, function->name);
+    duckdb_scalar_function_add_parameter(scalar, left);
+    duckdb_scalar_function_add_parameter(scalar, right);
+    duckdb_scalar_function_set_return_type(scalar, result);
+    duckdb_scalar_function_set_function(scalar, function->run);
+    bool ok = duckdb_register_scalar_function(connection, scalar) == DuckDBSuccess;
+    duckdb_destroy_logical_type(&left);
+    duckdb_destroy_logical_type(&right);
+    duckdb_destroy_logical_type(&result);
+    duckdb_destroy_scalar_function(&scalar);
+    return ok;
+}
+
+bool k2_utc_register(duckdb_connection connection, struct k2_err *err) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < K2_COUNT(functions); i++)
+        ok = register_function(connection, &functions[i]);
+    return ok || k2_err_set(err, K2_BUG, "DuckDB refused the time functions for UTC");
+}
