@@ -76,9 +76,8 @@ static const char *find_iso_year(int64_t us, struct stretch *ret) {
 
 /* ---- rows ---- */
 
-/* The arguments of one call and where its results go. */
+/* The arguments of one call, one or two, and where its results go. */
 struct call {
-    duckdb_function_info info;
     uint64_t rows;
     const void *left, *right;
     uint64_t *left_valid, *right_valid; /* NULL: all rows are */
@@ -86,11 +85,11 @@ struct call {
     duckdb_vector out;
 };
 
-static struct call begin(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
-    duckdb_vector left = duckdb_data_chunk_get_vector(input, 0);
-    duckdb_vector right = duckdb_data_chunk_get_vector(input, 1);
-    return (struct call){.info = info,
-                         .rows = duckdb_data_chunk_get_size(input),
+static struct call begin(duckdb_data_chunk input, duckdb_vector out) {
+    duckdb_vector left = duckdb_data_chunk_get_vector(input, 0), right = left;
+    if (duckdb_data_chunk_get_column_count(input) > 1)
+        right = duckdb_data_chunk_get_vector(input, 1);
+    return (struct call){.rows = duckdb_data_chunk_get_size(input),
                          .left = duckdb_vector_get_data(left),
                          .right = duckdb_vector_get_data(right),
                          .left_valid = duckdb_vector_get_validity(left),
@@ -104,7 +103,7 @@ static void put_null(duckdb_vector out, uint64_t row) {
     duckdb_validity_set_row_invalid(duckdb_vector_get_validity(out), row);
 }
 
-/* Whether both arguments of a row are there; the result is NULL otherwise. */
+/* Whether the arguments of a row are there; the result is NULL otherwise. */
 static bool has_row(const struct call *call, uint64_t row) {
     if ((!call->left_valid || duckdb_validity_row_is_valid(call->left_valid, row)) &&
         (!call->right_valid || duckdb_validity_row_is_valid(call->right_valid, row)))
@@ -132,7 +131,7 @@ static const char *find_bucket(const duckdb_interval *width, int64_t us, struct 
 }
 
 static void time_bucket(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
-    struct call call = begin(info, input, out);
+    struct call call = begin(input, out);
     const duckdb_interval *widths = call.left;
     const int64_t *times = call.right;
     int64_t *results = call.results;
@@ -204,7 +203,7 @@ static void fail_unit(duckdb_function_info info, struct k2_str name) {
 }
 
 static void date_trunc(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
-    struct call call = begin(info, input, out);
+    struct call call = begin(input, out);
     duckdb_string_t *names = (void *)(uintptr_t)call.left;
     const int64_t *times = call.right;
     int64_t *results = call.results;
@@ -236,7 +235,7 @@ static void date_trunc(duckdb_function_info info, duckdb_data_chunk input, duckd
 /* ---- nanoseconds ---- */
 
 static void epoch_ns(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
-    struct call call = begin(info, input, out);
+    struct call call = begin(input, out);
     const int64_t *times = call.left;
     const int32_t *nanos = call.right;
     int64_t *results = call.results;
@@ -249,20 +248,86 @@ static void epoch_ns(duckdb_function_info info, duckdb_data_chunk input, duckdb_
         duckdb_scalar_function_set_error(info, "a time is too far for nanoseconds in 64 bits");
 }
 
+/* ---- parts ---- */
+
+enum part { YEAR, QUARTER, MONTH, DAY, DAY_OF_YEAR, WEEKDAY, ISO_WEEKDAY, HOUR, MINUTE, SECOND };
+
+static int64_t part_of_date(enum part part, int32_t day) {
+    struct k2_date date = k2_date_from_days(day);
+    int32_t weekday = (day + 4) % 7; /* from Sunday */
+    weekday += weekday < 0 ? 7 : 0;
+    switch (part) {
+    case YEAR: return date.year;
+    case QUARTER: return (date.month - 1) / 3 + 1;
+    case MONTH: return date.month;
+    case DAY: return date.day;
+    case DAY_OF_YEAR: return day - k2_days_from_date((struct k2_date){date.year, 1, 1}) + 1;
+    case WEEKDAY: return weekday;
+    default: return weekday ? weekday : 7;
+    }
+}
+
+static int64_t part_of_time(enum part part, int64_t in_day) {
+    switch (part) {
+    case HOUR: return in_day / 3600000000;
+    case MINUTE: return in_day / 60000000 % 60;
+    default: return in_day / 1000000 % 60;
+    }
+}
+
+static void time_part(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    struct call call = begin(input, out);
+    const enum part part = *(const enum part *)duckdb_scalar_function_get_extra_info(info);
+    const int64_t *times = call.left;
+    int64_t *results = call.results, of_date = 0;
+    struct stretch day = {0};
+    for (uint64_t i = 0; i < call.rows; i++) {
+        if (!has_row(&call, i))
+            continue;
+        if (is_infinite(times[i])) {
+            put_null(out, i);
+            continue;
+        }
+        if (times[i] < day.from || times[i] >= day.until) {
+            const char *failure = find_days(K2_DAY_US, times[i], &day);
+            if (failure) {
+                duckdb_scalar_function_set_error(info, failure);
+                return;
+            }
+            of_date = part < HOUR ? part_of_date(part, k2_days_from_us(day.from)) : 0;
+        }
+        results[i] = part < HOUR ? of_date : part_of_time(part, times[i] - day.from);
+    }
+}
+
 /* ---- registration ---- */
+
+#define TIME DUCKDB_TYPE_TIMESTAMP_TZ
+#define NONE DUCKDB_TYPE_INVALID
+#define LONG DUCKDB_TYPE_BIGINT
 
 static const struct function {
     const char *name;
     duckdb_type left, right, result;
     duckdb_scalar_function_t run;
+    enum part part; /* for time_part */
 } functions[] = {
-    {"time_bucket", DUCKDB_TYPE_INTERVAL, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_TIMESTAMP_TZ,
-     time_bucket},
-    {"date_trunc", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_TIMESTAMP_TZ,
-     date_trunc},
-    {"datetrunc", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_TIMESTAMP_TZ,
-     date_trunc},
-    {"epoch_ns", DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_INTEGER, DUCKDB_TYPE_BIGINT, epoch_ns},
+    {"time_bucket", DUCKDB_TYPE_INTERVAL, TIME, TIME, time_bucket, 0},
+    {"date_trunc", DUCKDB_TYPE_VARCHAR, TIME, TIME, date_trunc, 0},
+    {"datetrunc", DUCKDB_TYPE_VARCHAR, TIME, TIME, date_trunc, 0},
+    {"epoch_ns", TIME, DUCKDB_TYPE_INTEGER, LONG, epoch_ns, 0},
+    {"year", TIME, NONE, LONG, time_part, YEAR},
+    {"quarter", TIME, NONE, LONG, time_part, QUARTER},
+    {"month", TIME, NONE, LONG, time_part, MONTH},
+    {"day", TIME, NONE, LONG, time_part, DAY},
+    {"dayofmonth", TIME, NONE, LONG, time_part, DAY},
+    {"dayofyear", TIME, NONE, LONG, time_part, DAY_OF_YEAR},
+    {"dayofweek", TIME, NONE, LONG, time_part, WEEKDAY},
+    {"weekday", TIME, NONE, LONG, time_part, WEEKDAY},
+    {"isodow", TIME, NONE, LONG, time_part, ISO_WEEKDAY},
+    {"hour", TIME, NONE, LONG, time_part, HOUR},
+    {"minute", TIME, NONE, LONG, time_part, MINUTE},
+    {"second", TIME, NONE, LONG, time_part, SECOND},
 };
 
 static bool register_function(duckdb_connection connection, const struct function *function) {
@@ -272,9 +337,11 @@ static bool register_function(duckdb_connection connection, const struct functio
     duckdb_logical_type result = duckdb_create_logical_type(function->result);
     duckdb_scalar_function_set_name(scalar, function->name);
     duckdb_scalar_function_add_parameter(scalar, left);
-    duckdb_scalar_function_add_parameter(scalar, right);
+    if (function->right != NONE)
+        duckdb_scalar_function_add_parameter(scalar, right);
     duckdb_scalar_function_set_return_type(scalar, result);
     duckdb_scalar_function_set_function(scalar, function->run);
+    duckdb_scalar_function_set_extra_info(scalar, (void *)(uintptr_t)&function->part, NULL);
     bool ok = duckdb_register_scalar_function(connection, scalar) == DuckDBSuccess;
     duckdb_destroy_logical_type(&left);
     duckdb_destroy_logical_type(&right);

@@ -12,8 +12,10 @@
 #include "base/err.h"
 
 /* Puts these in the place of DuckDB's own: time_bucket(interval, timestamptz), date_trunc(varchar,
- * timestamptz). Adds epoch_ns(timestamptz, integer): nanoseconds of a time and of what it lacks.
- * The connection's time zone must be UTC and stay it. */
+ * timestamptz), and the functions of a timestamptz that give its year, quarter, month, day,
+ * weekday, hour, minute or second, which date_part and extract become too. Adds
+ * epoch_ns(timestamptz, integer): nanoseconds of a time and of what it lacks. The connection's time
+ * zone must be UTC and stay it. */
 bool k2_utc_register(duckdb_connection connection, struct k2_err *err) K2_MUST;
 
 #endif

@@ -110,6 +110,27 @@ TEST(utc_truncates_as_duckdb) {
     k2_engine_free(engine);
 }
 
+TEST(utc_parts_are_duckdbs) {
+    static const char *const names[] = {"year",       "quarter",   "month",     "day",
+                                        "dayofmonth", "dayofyear", "dayofweek", "weekday",
+                                        "isodow",     "hour",      "minute",    "second"};
+    struct k2_engine *engine = open_engine();
+    make_times(engine);
+    for (size_t i = 0; i < K2_COUNT(names); i++) {
+        char sql[512];
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) FILTER (%s(t) IS DISTINCT FROM %s(" PLAIN ") OR "
+                 "date_part('%s', t) IS DISTINCT FROM %s(t)) || ' of ' || count(*) FROM times",
+                 names[i], names[i], names[i], names[i]);
+        check_text(engine, sql, "0 of 136000");
+    }
+    check_text(engine, "hour(TIMESTAMPTZ 'infinity') IS NULL", "true");
+    check_text(engine, "extract(year FROM make_timestamptz(9223372036854775806))", "294247");
+    check_text(engine, "minute(make_timestamptz(-9223372022400000000))", "0");
+    check_fails(engine, "minute(make_timestamptz(-9223372036854775806))", "out of range");
+    k2_engine_free(engine);
+}
+
 TEST(utc_edges) {
     struct k2_engine *engine = open_engine();
     check_text(engine, "time_bucket('5 minutes', TIMESTAMPTZ '2024-03-14 02:07:00.5Z')",
