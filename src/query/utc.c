@@ -76,26 +76,31 @@ static const char *find_iso_year(int64_t us, struct stretch *ret) {
 
 /* ---- rows ---- */
 
-/* The arguments of one call, one or two, and where its results go. */
+enum { ARGS_MAX = 3 };
+
+/* The arguments of one call and where its results go. */
 struct call {
     uint64_t rows;
-    const void *left, *right;
-    uint64_t *left_valid, *right_valid; /* NULL: all rows are */
+    int count;
+    void *args[ARGS_MAX];
+    uint64_t *valid[ARGS_MAX]; /* NULL: all rows are */
     void *results;
     duckdb_vector out;
+    bool has_nulls;
 };
 
 static struct call begin(duckdb_data_chunk input, duckdb_vector out) {
-    duckdb_vector left = duckdb_data_chunk_get_vector(input, 0), right = left;
-    if (duckdb_data_chunk_get_column_count(input) > 1)
-        right = duckdb_data_chunk_get_vector(input, 1);
-    return (struct call){.rows = duckdb_data_chunk_get_size(input),
-                         .left = duckdb_vector_get_data(left),
-                         .right = duckdb_vector_get_data(right),
-                         .left_valid = duckdb_vector_get_validity(left),
-                         .right_valid = duckdb_vector_get_validity(right),
-                         .results = duckdb_vector_get_data(out),
-                         .out = out};
+    struct call call = {.rows = duckdb_data_chunk_get_size(input),
+                        .count = (int)duckdb_data_chunk_get_column_count(input),
+                        .results = duckdb_vector_get_data(out),
+                        .out = out};
+    for (int i = 0; i < call.count; i++) {
+        duckdb_vector vector = duckdb_data_chunk_get_vector(input, (idx_t)i);
+        call.args[i] = duckdb_vector_get_data(vector);
+        call.valid[i] = duckdb_vector_get_validity(vector);
+        call.has_nulls |= call.valid[i] != NULL;
+    }
+    return call;
 }
 
 static void put_null(duckdb_vector out, uint64_t row) {
@@ -105,11 +110,12 @@ static void put_null(duckdb_vector out, uint64_t row) {
 
 /* Whether the arguments of a row are there; the result is NULL otherwise. */
 static bool has_row(const struct call *call, uint64_t row) {
-    if ((!call->left_valid || duckdb_validity_row_is_valid(call->left_valid, row)) &&
-        (!call->right_valid || duckdb_validity_row_is_valid(call->right_valid, row)))
-        return true;
-    put_null(call->out, row);
-    return false;
+    for (int i = 0; call->has_nulls && i < call->count; i++)
+        if (call->valid[i] && !duckdb_validity_row_is_valid(call->valid[i], row)) {
+            put_null(call->out, row);
+            return false;
+        }
+    return true;
 }
 
 /* ---- time_bucket ---- */
@@ -132,8 +138,8 @@ static const char *find_bucket(const duckdb_interval *width, int64_t us, struct 
 
 static void time_bucket(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
     struct call call = begin(input, out);
-    const duckdb_interval *widths = call.left;
-    const int64_t *times = call.right;
+    const duckdb_interval *widths = call.args[0];
+    const int64_t *times = call.args[1];
     int64_t *results = call.results;
     struct stretch found = {0};
     uint64_t at = 0; /* the row whose width found is of */
@@ -157,7 +163,7 @@ static void time_bucket(duckdb_function_info info, duckdb_data_chunk input, duck
     }
 }
 
-/* ---- date_trunc ---- */
+/* ---- units ---- */
 
 struct unit {
     const char *names; /* all that DuckDB knows, a space after each */
@@ -171,7 +177,8 @@ static const struct unit units[] = {
     {"minute minutes min mins m ", 60000000, 0},
     {"hour hours hr hrs h ", 3600000000, 0},
     {"day days d dayofmonth dow dayofweek weekday isodow doy dayofyear julian jd ", K2_DAY_US, 0},
-    {"week weeks w weekofyear yearweek ", 7 * K2_DAY_US, 0},
+    {"week weeks w weekofyear ", 7 * K2_DAY_US, 0},
+    {"yearweek ", 7 * K2_DAY_US, 0},
     {"month months mon mons ", 0, 1},
     {"quarter quarters ", 0, 3},
     {"year years yr yrs y ", 0, 12},
@@ -189,7 +196,7 @@ static const struct unit *find_unit(struct k2_str name) {
     return NULL;
 }
 
-static const char *find_trunc(const struct unit *unit, int64_t us, struct stretch *ret) {
+static const char *find_in(const struct unit *unit, int64_t us, struct stretch *ret) {
     if (unit->us)
         return find_days(unit->us, us, ret);
     return unit->months ? find_months(unit->months, us, ret) : find_iso_year(us, ret);
@@ -197,38 +204,134 @@ static const char *find_trunc(const struct unit *unit, int64_t us, struct stretc
 
 static void fail_unit(duckdb_function_info info, struct k2_str name) {
     struct k2_err err;
-    k2_err_set(&err, K2_INVALID, "date_trunc does not know the unit \"%.*s\"",
+    k2_err_set(&err, K2_INVALID, "\"%.*s\" is no unit of time here",
                (int)K2_MIN(name.len, (size_t)40), name.ptr);
     duckdb_scalar_function_set_error(info, err.msg);
 }
 
+/* The unit of a row: that of the row before, mostly. NULL after telling why. */
+static const struct unit *unit_of(duckdb_function_info info, duckdb_string_t *text,
+                                  struct k2_str *name, const struct unit *before) {
+    struct k2_str now = {duckdb_string_t_data(text), duckdb_string_t_length(*text)};
+    if (before && k2_str_eq(now, *name))
+        return before;
+    const struct unit *unit = find_unit(*name = now);
+    if (!unit)
+        fail_unit(info, now);
+    return unit;
+}
+
+/* ---- date_trunc ---- */
+
 static void date_trunc(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
     struct call call = begin(input, out);
-    duckdb_string_t *names = (void *)(uintptr_t)call.left;
-    const int64_t *times = call.right;
+    duckdb_string_t *names = call.args[0];
+    const int64_t *times = call.args[1];
     int64_t *results = call.results;
     struct stretch found = {0};
-    const struct unit *unit = NULL;
+    const struct unit *before = NULL;
     struct k2_str name = {0};
     for (uint64_t i = 0; i < call.rows; i++) {
         if (!has_row(&call, i))
             continue;
-        struct k2_str now = {duckdb_string_t_data(&names[i]), duckdb_string_t_length(names[i])};
-        if (!unit || !k2_str_eq(now, name)) {
-            unit = find_unit(name = now);
-            found = (struct stretch){0};
-        }
-        const char *failure = NULL;
-        bool is_found = times[i] >= found.from && times[i] < found.until;
-        if (unit && !is_found && !is_infinite(times[i]))
-            failure = find_trunc(unit, times[i], &found);
-        if (failure)
-            duckdb_scalar_function_set_error(info, failure);
+        const struct unit *unit = unit_of(info, &names[i], &name, before);
         if (!unit)
-            fail_unit(info, name);
-        if (!unit || failure)
             return;
+        bool is_found = unit == before && times[i] >= found.from && times[i] < found.until;
+        const char *failure = NULL;
+        if (!is_found && !is_infinite(times[i]))
+            failure = find_in(unit, times[i], &found);
+        if (failure) {
+            duckdb_scalar_function_set_error(info, failure);
+            return;
+        }
         results[i] = is_infinite(times[i]) ? times[i] : found.from;
+        before = is_infinite(times[i]) ? NULL : unit;
+    }
+}
+
+/* ---- differences ---- */
+
+/* Which of its unit a time lies in, numbered from any: the answer found last. */
+struct place {
+    const struct unit *unit;
+    struct stretch found;
+    int64_t number;
+};
+
+static const char *number_of(const struct unit *unit, int64_t us, struct place *place) {
+    struct stretch *found = &place->found;
+    if (place->unit == unit && us >= found->from && us < found->until)
+        return NULL;
+    place->unit = NULL;
+    const char *failure = find_in(unit, us, found);
+    if (failure)
+        return failure;
+    place->unit = unit;
+    if (unit->us) {
+        place->number = (found->from - origin_us % unit->us) / unit->us;
+        return NULL;
+    }
+    enum { TO_THURSDAY = 3 }; /* of the first week, which lies in the ISO year */
+    int32_t day = k2_days_from_us(found->from) + (unit->months ? 0 : TO_THURSDAY);
+    struct k2_date date = k2_date_from_days(day);
+    int32_t months = (date.year - ORIGIN_YEAR) * 12 + date.month - 1;
+    place->number = unit->months ? months / unit->months : date.year;
+    return NULL;
+}
+
+static void date_diff(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    struct call call = begin(input, out);
+    duckdb_string_t *names = call.args[0];
+    const int64_t *starts = call.args[1], *ends = call.args[2];
+    int64_t *results = call.results;
+    struct place start = {0}, end = {0};
+    const struct unit *unit = NULL, *day = find_unit(K2_STR("day")),
+                      *week = find_unit(K2_STR("week"));
+    struct k2_str name = {0};
+    for (uint64_t i = 0; i < call.rows; i++) {
+        if (!has_row(&call, i))
+            continue;
+        if (is_infinite(starts[i]) || is_infinite(ends[i])) {
+            put_null(out, i);
+            continue;
+        }
+        unit = unit_of(info, &names[i], &name, unit);
+        if (!unit)
+            return;
+        /* Weeks are a distance of seven days each, Mondays between are for yearweek. */
+        const struct unit *counted = unit == week ? day : unit;
+        const char *failure = number_of(counted, starts[i], &start);
+        failure = failure ? failure : number_of(counted, ends[i], &end);
+        if (!failure && __builtin_sub_overflow(end.number, start.number, &results[i]))
+            failure = "two times are too far apart for their unit";
+        if (failure) {
+            duckdb_scalar_function_set_error(info, failure);
+            return;
+        }
+        results[i] /= unit == week ? 7 : 1;
+    }
+}
+
+/* The days between are all of 24 hours; what is left has the same sign. */
+static void minus(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
+    struct call call = begin(input, out);
+    const int64_t *times = call.args[0], *subtracted = call.args[1];
+    duckdb_interval *results = call.results;
+    for (uint64_t i = 0; i < call.rows; i++) {
+        if (!has_row(&call, i))
+            continue;
+        if (is_infinite(times[i]) || is_infinite(subtracted[i])) {
+            duckdb_scalar_function_set_error(info, "Cannot subtract infinite timestamps");
+            return;
+        }
+        int64_t days = times[i] / K2_DAY_US - subtracted[i] / K2_DAY_US;
+        int64_t us = times[i] % K2_DAY_US - subtracted[i] % K2_DAY_US;
+        days += us / K2_DAY_US;
+        us %= K2_DAY_US;
+        int32_t carry = days > 0 && us < 0 ? 1 : days < 0 && us > 0 ? -1 : 0;
+        results[i] =
+            (duckdb_interval){.days = (int32_t)days - carry, .micros = us + carry * K2_DAY_US};
     }
 }
 
@@ -236,12 +339,12 @@ static void date_trunc(duckdb_function_info info, duckdb_data_chunk input, duckd
 
 static void epoch_ns(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
     struct call call = begin(input, out);
-    const int64_t *times = call.left;
-    const int32_t *nanos = call.right;
+    const int64_t *times = call.args[0];
+    const int32_t *nanos = call.args[1];
     int64_t *results = call.results;
-    bool has_nulls = call.left_valid || call.right_valid, is_out = false;
+    bool is_out = false;
     for (uint64_t i = 0; i < call.rows; i++)
-        if (!has_nulls || has_row(&call, i))
+        if (has_row(&call, i))
             is_out |= __builtin_mul_overflow(times[i], 1000, &results[i]) ||
                       __builtin_add_overflow(results[i], nanos[i], &results[i]);
     if (is_out)
@@ -278,7 +381,7 @@ static int64_t part_of_time(enum part part, int64_t in_day) {
 static void time_part(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector out) {
     struct call call = begin(input, out);
     const enum part part = *(const enum part *)duckdb_scalar_function_get_extra_info(info);
-    const int64_t *times = call.left;
+    const int64_t *times = call.args[0];
     int64_t *results = call.results, of_date = 0;
     struct stretch day = {0};
     for (uint64_t i = 0; i < call.rows; i++) {
@@ -303,49 +406,50 @@ static void time_part(duckdb_function_info info, duckdb_data_chunk input, duckdb
 /* ---- registration ---- */
 
 #define TIME DUCKDB_TYPE_TIMESTAMP_TZ
-#define NONE DUCKDB_TYPE_INVALID
+#define TEXT DUCKDB_TYPE_VARCHAR
 #define LONG DUCKDB_TYPE_BIGINT
 
 static const struct function {
     const char *name;
-    duckdb_type left, right, result;
+    duckdb_type args[ARGS_MAX], result;
     duckdb_scalar_function_t run;
     enum part part; /* for time_part */
 } functions[] = {
-    {"time_bucket", DUCKDB_TYPE_INTERVAL, TIME, TIME, time_bucket, 0},
-    {"date_trunc", DUCKDB_TYPE_VARCHAR, TIME, TIME, date_trunc, 0},
-    {"datetrunc", DUCKDB_TYPE_VARCHAR, TIME, TIME, date_trunc, 0},
-    {"epoch_ns", TIME, DUCKDB_TYPE_INTEGER, LONG, epoch_ns, 0},
-    {"year", TIME, NONE, LONG, time_part, YEAR},
-    {"quarter", TIME, NONE, LONG, time_part, QUARTER},
-    {"month", TIME, NONE, LONG, time_part, MONTH},
-    {"day", TIME, NONE, LONG, time_part, DAY},
-    {"dayofmonth", TIME, NONE, LONG, time_part, DAY},
-    {"dayofyear", TIME, NONE, LONG, time_part, DAY_OF_YEAR},
-    {"dayofweek", TIME, NONE, LONG, time_part, WEEKDAY},
-    {"weekday", TIME, NONE, LONG, time_part, WEEKDAY},
-    {"isodow", TIME, NONE, LONG, time_part, ISO_WEEKDAY},
-    {"hour", TIME, NONE, LONG, time_part, HOUR},
-    {"minute", TIME, NONE, LONG, time_part, MINUTE},
-    {"second", TIME, NONE, LONG, time_part, SECOND},
+    {"time_bucket", {DUCKDB_TYPE_INTERVAL, TIME}, TIME, time_bucket, 0},
+    {"date_trunc", {TEXT, TIME}, TIME, date_trunc, 0},
+    {"datetrunc", {TEXT, TIME}, TIME, date_trunc, 0},
+    {"date_diff", {TEXT, TIME, TIME}, LONG, date_diff, 0},
+    {"datediff", {TEXT, TIME, TIME}, LONG, date_diff, 0},
+    {"-", {TIME, TIME}, DUCKDB_TYPE_INTERVAL, minus, 0},
+    {"epoch_ns", {TIME, DUCKDB_TYPE_INTEGER}, LONG, epoch_ns, 0},
+    {"year", {TIME}, LONG, time_part, YEAR},
+    {"quarter", {TIME}, LONG, time_part, QUARTER},
+    {"month", {TIME}, LONG, time_part, MONTH},
+    {"day", {TIME}, LONG, time_part, DAY},
+    {"dayofmonth", {TIME}, LONG, time_part, DAY},
+    {"dayofyear", {TIME}, LONG, time_part, DAY_OF_YEAR},
+    {"dayofweek", {TIME}, LONG, time_part, WEEKDAY},
+    {"weekday", {TIME}, LONG, time_part, WEEKDAY},
+    {"isodow", {TIME}, LONG, time_part, ISO_WEEKDAY},
+    {"hour", {TIME}, LONG, time_part, HOUR},
+    {"minute", {TIME}, LONG, time_part, MINUTE},
+    {"second", {TIME}, LONG, time_part, SECOND},
 };
 
 static bool register_function(duckdb_connection connection, const struct function *function) {
     duckdb_scalar_function scalar = duckdb_create_scalar_function();
-    duckdb_logical_type left = duckdb_create_logical_type(function->left);
-    duckdb_logical_type right = duckdb_create_logical_type(function->right);
-    duckdb_logical_type result = duckdb_create_logical_type(function->result);
     duckdb_scalar_function_set_name(scalar, function->name);
-    duckdb_scalar_function_add_parameter(scalar, left);
-    if (function->right != NONE)
-        duckdb_scalar_function_add_parameter(scalar, right);
+    for (int i = 0; i < ARGS_MAX && function->args[i] != DUCKDB_TYPE_INVALID; i++) {
+        duckdb_logical_type type = duckdb_create_logical_type(function->args[i]);
+        duckdb_scalar_function_add_parameter(scalar, type);
+        duckdb_destroy_logical_type(&type);
+    }
+    duckdb_logical_type result = duckdb_create_logical_type(function->result);
     duckdb_scalar_function_set_return_type(scalar, result);
+    duckdb_destroy_logical_type(&result);
     duckdb_scalar_function_set_function(scalar, function->run);
     duckdb_scalar_function_set_extra_info(scalar, (void *)(uintptr_t)&function->part, NULL);
     bool ok = duckdb_register_scalar_function(connection, scalar) == DuckDBSuccess;
-    duckdb_destroy_logical_type(&left);
-    duckdb_destroy_logical_type(&right);
-    duckdb_destroy_logical_type(&result);
     duckdb_destroy_scalar_function(&scalar);
     return ok;
 }

@@ -11,11 +11,11 @@
 
 #include "base/err.h"
 
-/* Puts these in the place of DuckDB's own: time_bucket(interval, timestamptz), date_trunc(varchar,
- * timestamptz), and the functions of a timestamptz that give its year, quarter, month, day,
- * weekday, hour, minute or second, which date_part and extract become too. Adds
- * epoch_ns(timestamptz, integer): nanoseconds of a time and of what it lacks. The connection's time
- * zone must be UTC and stay it. */
+/* Puts these in the place of DuckDB's own for timestamptz: time_bucket(interval, t),
+ * date_trunc(unit, t), date_diff(unit, t, t), t - t, and year, quarter, month, day, weekday, hour,
+ * minute and second of t, which date_part and extract become too. Adds epoch_ns(t, integer):
+ * nanoseconds of a time and of what it lacks. The connection's time zone must be UTC and stay it.
+ */
 bool k2_utc_register(duckdb_connection connection, struct k2_err *err) K2_MUST;
 
 #endif
