@@ -123,11 +123,13 @@ static bool write_rows(struct making *m, struct k2_sink *sink, const struct k2_m
     K2_TRY(k2_metadata_field_ids(metadata, batch->schema, ids, err));
     struct k2_parquet_opts opts = k2_parquet_defaults();
     opts.is_sorted = k2_kind_columns[batch->schema->kind].timestamp >= 0;
-    struct k2_parquet_writer *writer = k2_parquet_writer_new(sink, batch->schema, ids, &opts, err);
-    bool ok = writer && k2_parquet_write(writer, batch, order, count, err) &&
-              k2_parquet_finish(writer, &m->stats[m->file_count], err);
-    k2_parquet_writer_free(writer);
-    return ok;
+    struct k2_lane *lane = m->lane;
+    if (lane->writer)
+        K2_TRY(k2_parquet_writer_restart(lane->writer, sink, batch->schema, ids, &opts, err));
+    else
+        lane->writer = k2_parquet_writer_new(sink, batch->schema, ids, &opts, err);
+    return lane->writer && k2_parquet_write(lane->writer, batch, order, count, err) &&
+           k2_parquet_finish(lane->writer, &m->stats[m->file_count], err);
 }
 
 static bool write_file(struct making *m, const struct k2_metadata *metadata,

@@ -324,6 +324,7 @@ void k2_lane_done(struct k2_lane *lane) {
     k2_batch_free(lane->found);
     k2_free(lane->wanted);
     k2_free(lane->letters);
+    k2_parquet_writer_free(lane->writer);
     k2_free(lane->order);
     k2_free(lane->rank);
     k2_keys_done(&lane->keys);

@@ -134,6 +134,7 @@ struct k2_lane {
     struct k2_batch *found;                                    /* rows read back from the table */
     struct k2_open_file open[K2_OPEN_FILES];
     uint64_t open_clock;
+    struct k2_parquet_writer *writer; /* of one file after the other; NULL before the first */
     uint32_t *order, *rank;
     uint32_t rank_count;
     struct k2_random random;

@@ -168,19 +168,33 @@ static struct k2_batch *make_trades(uint32_t rows, struct k2_intern *strings) {
     return b;
 }
 
-static bool write_all(struct k2_store *store, const struct k2_batch *batch, const uint32_t *order,
-                      const struct k2_parquet_opts *opts, struct k2_file_stats *stats,
-                      struct k2_err *err) {
+struct bench {
+    struct k2_store *store;
+    struct k2_batch *batch, *into;
+    const uint32_t *order;
+    struct k2_parquet_opts opts;
+    struct k2_file_stats stats;
+    struct k2_parquet_writer *writer;
+};
+
+/* One file, with the writer of the one before where there is one, as commits do. */
+static bool write_file(struct bench *b, struct k2_sink *sink, struct k2_err *err) {
     struct k2_field_ids ids[K2_COLUMNS_MAX];
-    k2_schema_default_ids(batch->schema, ids);
-    struct k2_sink *sink = k2_sink_open(store, "bench.parquet", err);
+    const struct k2_schema *schema = b->batch->schema;
+    k2_schema_default_ids(schema, ids);
+    if (b->writer)
+        K2_TRY(k2_parquet_writer_restart(b->writer, sink, schema, ids, &b->opts, err));
+    else
+        b->writer = k2_parquet_writer_new(sink, schema, ids, &b->opts, err);
+    return b->writer && k2_parquet_write(b->writer, b->batch, b->order, b->batch->rows, err) &&
+           k2_parquet_finish(b->writer, &b->stats, err);
+}
+
+static bool write_all(struct bench *b, struct k2_err *err) {
+    struct k2_sink *sink = k2_sink_open(b->store, "bench.parquet", err);
     if (!sink)
         return false;
-    struct k2_parquet_writer *writer = k2_parquet_writer_new(sink, batch->schema, ids, opts, err);
-    bool ok = writer && k2_parquet_write(writer, batch, order, batch->rows, err) &&
-              k2_parquet_finish(writer, stats, err);
-    k2_parquet_writer_free(writer);
-    if (!ok) {
+    if (!write_file(b, sink, err)) {
         k2_sink_abort(sink);
         return false;
     }
@@ -220,21 +234,13 @@ static void print_columns(const struct k2_batch *batch, const struct k2_file_sta
     }
 }
 
-struct bench {
-    struct k2_store *store;
-    struct k2_batch *batch, *into;
-    const uint32_t *order;
-    struct k2_parquet_opts opts;
-    struct k2_file_stats stats;
-};
-
 static bool run(struct bench *b, int64_t rounds, struct k2_err *err) {
     int64_t write_ns = INT64_MAX, read_ns = INT64_MAX;
     double rows = b->batch->rows;
     for (int64_t i = 0; i < rounds; i++) {
         k2_file_stats_done(&b->stats);
         int64_t start = k2_cpu_ns();
-        K2_TRY(write_all(b->store, b->batch, b->order, &b->opts, &b->stats, err));
+        K2_TRY(write_all(b, err));
         write_ns = K2_MIN(write_ns, k2_cpu_ns() - start);
         start = k2_cpu_ns();
         K2_TRY(read_all(b->store, b->into, ~0u, err));
@@ -275,6 +281,7 @@ int main(int argc, char **argv) {
     if (!ok)
         fprintf(stderr, "parquet_bench_tool: %s\n", err.msg);
     k2_file_stats_done(&b.stats);
+    k2_parquet_writer_free(b.writer);
     k2_free(order);
     k2_batch_free(b.batch);
     k2_batch_free(b.into);

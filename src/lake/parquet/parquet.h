@@ -52,9 +52,14 @@ struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink,
                                                 const struct k2_field_ids *ids,
                                                 const struct k2_parquet_opts *opts,
                                                 struct k2_err *err) K2_MUST;
+/* Begins another file with a writer that has finished one, or has failed to, in the memory that it
+ * has: the way to write many. After an error it can be restarted again. */
+bool k2_parquet_writer_restart(struct k2_parquet_writer *writer, struct k2_sink *sink,
+                               const struct k2_schema *schema, const struct k2_field_ids *ids,
+                               const struct k2_parquet_opts *opts, struct k2_err *err) K2_MUST;
 /* Adds rows order[0..count) of batch (order NULL: rows 0..count) as one or more row groups. Errors:
  * those of the sink; INVALID for a string that is not UTF-8 or a decimal beyond 18 digits. Rows
- * that are not in the order of the batch are copied, half a million at a time. */
+ * that are not in the order of the batch are copied first, a million of them at a time. */
 bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *batch,
                       const uint32_t *order, uint32_t count, struct k2_err *err) K2_MUST;
 /* Writes indexes and footer; fills *ret_stats (k2_file_stats_done frees it). */

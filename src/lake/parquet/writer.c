@@ -30,9 +30,32 @@ struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink,
                                                 const struct k2_field_ids *ids,
                                                 const struct k2_parquet_opts *opts,
                                                 struct k2_err *err) {
-    if (!check_opts(opts, err))
-        return NULL;
     struct k2_parquet_writer *writer = k2_new(struct k2_parquet_writer);
+    if (k2_parquet_writer_restart(writer, sink, schema, ids, opts, err))
+        return writer;
+    k2_parquet_writer_free(writer);
+    return NULL;
+}
+
+static void restart_leaf(struct k2_pq_leaf_state *leaf, const struct k2_pq_shape *shape) {
+    k2_buf_clear(&leaf->least);
+    k2_buf_clear(&leaf->greatest);
+    *leaf = (struct k2_pq_leaf_state){
+        .shape = *shape, .least = leaf->least, .greatest = leaf->greatest};
+}
+
+static void free_compressors(struct k2_parquet_writer *w) {
+    ZSTD_freeCCtx(w->zstd);
+    ZSTD_freeCCtx(w->zstd_long);
+    w->zstd = w->zstd_long = NULL;
+}
+
+bool k2_parquet_writer_restart(struct k2_parquet_writer *writer, struct k2_sink *sink,
+                               const struct k2_schema *schema, const struct k2_field_ids *ids,
+                               const struct k2_parquet_opts *opts, struct k2_err *err) {
+    K2_TRY(check_opts(opts, err));
+    if (writer->opts.zstd_level != opts->zstd_level)
+        free_compressors(writer);
     writer->sink = sink;
     writer->schema = schema;
     writer->opts = *opts;
@@ -40,12 +63,14 @@ struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink,
     struct k2_pq_shape shapes[K2_PQ_LEAVES_MAX];
     writer->leaf_count = k2_pq_shapes(schema, ids, shapes);
     for (int i = 0; i < writer->leaf_count; i++)
-        writer->leaves[i].shape = shapes[i];
-    if (!k2_pq_emit(writer, K2_STR("PAR1"), err)) {
-        k2_parquet_writer_free(writer);
-        return NULL;
-    }
-    return writer;
+        restart_leaf(&writer->leaves[i], &shapes[i]);
+    writer->position = writer->rows = 0;
+    writer->group_count = 0;
+    k2_arena_reset(&writer->arena);
+    k2_buf_clear(&writer->blooms);
+    k2_buf_clear(&writer->column_indexes);
+    k2_buf_clear(&writer->offset_indexes);
+    return k2_pq_emit(writer, K2_STR("PAR1"), err);
 }
 
 void k2_parquet_writer_free(struct k2_parquet_writer *writer) {
@@ -57,12 +82,11 @@ void k2_parquet_writer_free(struct k2_parquet_writer *writer) {
                              &writer->sample, &writer->bound,          &writer->page_bounds};
     for (size_t i = 0; i < K2_COUNT(bufs); i++)
         k2_buf_done(bufs[i]);
-    for (int i = 0; i < writer->leaf_count; i++) {
+    for (int i = 0; i < K2_PQ_LEAVES_MAX; i++) {
         k2_buf_done(&writer->leaves[i].least);
         k2_buf_done(&writer->leaves[i].greatest);
     }
-    ZSTD_freeCCtx(writer->zstd);
-    ZSTD_freeCCtx(writer->zstd_long);
+    free_compressors(writer);
     k2_pq_builder_done(&writer->builder);
     k2_pq_dictionary_done(&writer->dictionary);
     k2_arena_done(&writer->arena);
