@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Thread_local int no_alloc_depth;
 
@@ -33,6 +34,17 @@ void *k2_alloc(size_t size) {
 void *k2_calloc(size_t count, size_t size) {
     K2_ASSERT(no_alloc_depth == 0);
     return checked(calloc(count ? count : 1, size ? size : 1), count * size);
+}
+
+void *k2_alloc_pages(size_t size) {
+    enum { PAGE = 2 << 20 };
+    if (size < 2 * PAGE)
+        return k2_alloc(size);
+    K2_ASSERT(no_alloc_depth == 0);
+    size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
+    void *ptr = checked(aligned_alloc(PAGE, size), size);
+    (void)madvise(ptr, size, MADV_HUGEPAGE); /* without it only slower */
+    return ptr;
 }
 
 void *k2_realloc(void *ptr, size_t size) {

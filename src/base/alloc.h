@@ -18,6 +18,9 @@
 void *k2_alloc(size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1)));
 void *k2_calloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *k2_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
+/* As k2_alloc, for memory that is read here and there: in pages of 2 MiB where the system has them,
+ * which saves most of the time that first touching it and finding it takes. */
+void *k2_alloc_pages(size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1)));
 /* As k2_alloc, but NULL when there is not that much memory. */
 void *k2_try_alloc(size_t size) K2_MUST;
 /* A copy of a NUL-terminated string. Free with k2_free. */

@@ -8,17 +8,13 @@ enum { PREFETCH = 16 };
 #define TEXT_MAX (1ull << 31)
 
 void k2_pq_builder_done(struct k2_pq_builder *builder) {
-    struct k2_buf *bufs[] = {
-        &builder->values,      &builder->def,       &builder->rep,       &builder->index,
-        &builder->value_index, &builder->text,      &builder->spans,     &builder->ends,
-        &builder->cells,       &builder->rows,      &builder->row,       &builder->place,
-        &builder->pairs,       &builder->pairs_too, &builder->key_codes, &builder->value_codes};
+    struct k2_buf *bufs[] = {&builder->values,     &builder->def,         &builder->rep,
+                             &builder->index,      &builder->value_index, &builder->text,
+                             &builder->spans,      &builder->ends,        &builder->cells,
+                             &builder->rows,       &builder->cell_map,    &builder->key_codes,
+                             &builder->value_codes};
     for (size_t i = 0; i < K2_COUNT(bufs); i++)
         k2_buf_done(bufs[i]);
-    for (int i = 0; i < K2_COLUMNS_MAX; i++) {
-        k2_buf_done(&builder->columns[i]);
-        k2_buf_done(&builder->valids[i]);
-    }
     k2_pq_dictionary_done(&builder->blobs);
     k2_pq_dictionary_done(&builder->keys);
     k2_pq_dictionary_done(&builder->strings);
@@ -124,21 +120,32 @@ static void use_code_map(struct k2_pq_builder *b, uint32_t codes) {
     b->code_map = k2_new_array(uint32_t, b->code_map_count);
 }
 
-/* Codes as entries, in order of first sight; the entries' codes stand in numbers. */
+/* The entry of a code, in order of first sight; the entries' codes stand in numbers. */
+static inline uint32_t entry_of(struct k2_pq_builder *b, uint32_t code) {
+    K2_ASSERT(code < b->code_map_count);
+    uint32_t entry = b->code_map[code];
+    if (K2_UNLIKELY(entry == 0)) {
+        entry = b->code_map[code] = k2_pq_dictionary_push(&b->strings, (struct k2_str){0}) + 1;
+        b->strings.numbers[entry - 1] = code;
+    }
+    return entry - 1;
+}
+
 static void index_codes(struct k2_pq_builder *b, const uint32_t *codes, uint32_t count,
                         uint32_t *index) {
-    uint32_t *map = b->code_map, limit = b->code_map_count;
     b->strings.count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t code = codes[i];
-        K2_ASSERT(code < limit);
-        uint32_t entry = map[code];
-        if (K2_UNLIKELY(entry == 0)) {
-            entry = map[code] = k2_pq_dictionary_push(&b->strings, (struct k2_str){0}) + 1;
-            b->strings.numbers[entry - 1] = code;
-        }
-        index[i] = entry - 1;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        index[i] = entry_of(b, codes[i]);
+}
+
+static void index_runs(struct k2_pq_builder *b, const struct k2_pq_packed *packed, int column,
+                       uint32_t *index) {
+    const struct k2_pq_run *runs = (const struct k2_pq_run *)packed->runs.ptr;
+    b->strings.count = 0;
+    for (uint32_t r = 0, row = 0; r < packed->run_count; r++)
+        for (uint32_t entry = entry_of(b, k2_pq_run_value(packed, column, &runs[r]));
+             row < runs[r].end; row++)
+            index[row] = entry;
 }
 
 /* Symbols and enums: each code that occurs becomes an entry. The code map is left as it was found:
@@ -152,10 +159,13 @@ static bool build_codes(struct k2_pq_builder *b, const struct k2_pq_rows *rows, 
     while (!is_symbol && c->names[known])
         known++;
     use_code_map(b, known);
-    const uint32_t *codes =
-        is_symbol ? values_u32(b, v->u32, rows, leaf) : widen(b, v->u8, rows, leaf);
     uint32_t *index = k2_pq_scratch(&b->index, (size_t)rows->count * sizeof *index);
-    index_codes(b, codes, leaf->values, index);
+    if (rows->packed && rows->packed->forms[column] == K2_PQ_RUNS)
+        index_runs(b, rows->packed, column, index);
+    else if (is_symbol)
+        index_codes(b, values_u32(b, v->u32, rows, leaf), leaf->values, index);
+    else
+        index_codes(b, widen(b, v->u8, rows, leaf), leaf->values, index);
     for (uint32_t i = 0; i < b->strings.count; i++) {
         uint32_t code = (uint32_t)b->strings.numbers[i];
         b->code_map[code] = 0;
@@ -205,8 +215,8 @@ static void copy_text(const char *source, const struct k2_span *spans, uint32_t 
 }
 
 /* The strings of the rows in one piece. */
-static bool build_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
-                       struct k2_pq_leaf *leaf, struct k2_err *err) {
+static bool copy_strings(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
+                         struct k2_pq_leaf *leaf, struct k2_err *err) {
     const struct k2_column *c = &rows->batch->schema->columns[column];
     uint32_t count = leaf->values;
     struct k2_span *spans = k2_pq_scratch(&b->spans, (size_t)rows->count * sizeof *spans);
@@ -228,13 +238,32 @@ static bool build_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, i
                           c->name, (unsigned long long)total, rows->count);
     char *bytes = k2_pq_scratch(&b->text, (size_t)total);
     copy_text(rows->batch->text.ptr, spans, count, bytes);
-    leaf->kind = K2_PQ_VALUES_TEXT;
     leaf->text = (struct k2_pq_text){bytes, ends, count};
-    if (c->type == K2_BINARY || is_ascii(bytes, (size_t)total))
+    return true;
+}
+
+/* Strings that lie in one piece already, of which those of nulls are empty. */
+static void use_strings(const struct k2_pq_rows *rows, int column, struct k2_pq_leaf *leaf) {
+    uint32_t *ends = rows->packed->ends[column] + 1;
+    if (leaf->values < rows->count)
+        squeeze_u32(ends, leaf->def, rows->count);
+    leaf->text = (struct k2_pq_text){rows->batch->col[column].data, ends, leaf->values};
+}
+
+static bool build_text(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
+                       struct k2_pq_leaf *leaf, struct k2_err *err) {
+    const struct k2_column *c = &rows->batch->schema->columns[column];
+    leaf->kind = K2_PQ_VALUES_TEXT;
+    if (rows->packed && rows->packed->forms[column] == K2_PQ_SHORT)
+        use_strings(rows, column, leaf);
+    else
+        K2_TRY(copy_strings(b, rows, column, leaf, err));
+    const struct k2_pq_text *text = &leaf->text;
+    if (c->type == K2_BINARY || is_ascii(text->bytes, text->ends[(ptrdiff_t)text->count - 1]))
         return true;
-    for (uint32_t i = 0; i < count; i++)
-        if (!k2_str_is_utf8(k2_pq_text_at(&leaf->text, i)))
-            return k2_pq_not_utf8(c, k2_pq_text_at(&leaf->text, i), err);
+    for (uint32_t i = 0; i < text->count; i++)
+        if (!k2_str_is_utf8(k2_pq_text_at(text, i)))
+            return k2_pq_not_utf8(c, k2_pq_text_at(text, i), err);
     return true;
 }
 

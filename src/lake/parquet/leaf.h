@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "lake/parquet/dictionary.h"
+#include "lake/parquet/rows.h"
 #include "lake/parquet/shape.h"
 #include "lake/parquet/strings.h"
 #include "market/batch.h"
@@ -39,6 +40,7 @@ struct k2_pq_rows {
     const struct k2_batch *batch;
     const uint32_t *row;
     uint32_t first, count;
+    const struct k2_pq_packed *packed; /* where batch was taken from, if it was */
 };
 
 /* A list or map as it occurs: its elements (keys, values) lie at [first, first + count). */
@@ -48,9 +50,7 @@ struct k2_pq_cell {
 
 struct k2_pq_builder {
     struct k2_buf values, def, rep, index, value_index, text, spans, ends, cells, rows;
-    struct k2_buf row, place, pairs, pairs_too;
-    struct k2_buf columns[K2_COLUMNS_MAX], valids[K2_COLUMNS_MAX];
-    struct k2_batch view; /* of columns and valids; its text and strings are borrowed */
+    struct k2_buf cell_map;
     struct k2_buf key_codes, value_codes;         /* elements of all cells, as entries */
     struct k2_pq_dictionary blobs, keys, strings; /* cells by their bytes; elements */
     uint32_t *code_map;                           /* symbol code to entry + 1; all 0 between uses */
@@ -58,11 +58,6 @@ struct k2_pq_builder {
 };
 
 void k2_pq_builder_done(struct k2_pq_builder *builder);
-/* A copy of rows order[0 .. count) in that order, which shares batch's text and strings; valid
- * until the next call. NULL where the rows are few or in order as they are, and a copy would not
- * pay. */
-const struct k2_batch *k2_pq_gather(struct k2_pq_builder *builder, const struct k2_batch *batch,
-                                    const uint32_t *order, uint32_t count);
 /* Builds the leaf of a flat, list or flags column, or both leaves of a map. INVALID names the
  * column and the row of a string that is not UTF-8; LIMIT when the strings of the rows are longer
  * than 2 GiB together. */

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "lake/parquet/leaf.h"
 #include "lake/parquet/leaf_impl.h"
+#include "lake/parquet/rle.h"
 
 enum { PREFETCH = 16 };
 #define NO_CELL UINT32_MAX
@@ -89,6 +90,33 @@ static bool cells_of_spans(struct k2_pq_builder *b, const struct k2_pq_rows *row
     return true;
 }
 
+/* The same where the rows have numbers already: each is taken apart when it is first met. */
+static bool cells_of_numbers(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
+                             uint32_t *cell_of_row, struct k2_err *err) {
+    const struct k2_column *c = &rows->batch->schema->columns[column];
+    const struct k2_pq_dictionary *known = &rows->packed->cells[column];
+    const uint16_t *numbers = rows->batch->col[column].data;
+    const uint8_t *valid = rows->batch->col[column].valid;
+    uint32_t *map = k2_pq_scratch(&b->cell_map, known->count * sizeof *map); /* + 1; 0: none yet */
+    memset(map, 0, known->count * sizeof *map);
+    uint32_t cells = 0;
+    K2_TRY(add_cell(b, c, K2_STR(""), err));
+    map[0] = ++cells;
+    for (uint32_t k = 0; k < rows->count; k++) {
+        uint32_t *cell = &map[numbers[k]];
+        if (valid && !valid[k]) {
+            cell_of_row[k] = NO_CELL;
+            continue;
+        }
+        if (K2_UNLIKELY(*cell == 0)) {
+            K2_TRY(add_cell(b, c, known->strings[numbers[k]], err));
+            *cell = ++cells;
+        }
+        cell_of_row[k] = *cell - 1;
+    }
+    return true;
+}
+
 /* The cell of every row of a flags column: distinct masks, each with the names of its bits. */
 static void cells_of_flags(struct k2_pq_builder *b, const struct k2_pq_rows *rows, int column,
                            uint32_t *cell_of_row) {
@@ -133,21 +161,6 @@ static void repeat(void *to, const void *unit, size_t bytes, size_t times) {
         memcpy((char *)to + done, to, K2_MIN(done, total - done));
 }
 
-/* Where the run of equal cells that begins at a row ends. */
-static uint32_t run_end(const uint32_t *cells, uint32_t row, uint32_t rows) {
-    uint32_t end = row + 1;
-    for (; end + 8 <= rows; end += 8) {
-        uint32_t differ = 0;
-        for (uint32_t i = 0; i < 8; i++)
-            differ |= cells[end + i] ^ cells[row];
-        if (differ)
-            break;
-    }
-    while (end < rows && cells[end] == cells[row])
-        end++;
-    return end;
-}
-
 struct layout {
     uint8_t *def, *rep;
     uint32_t *index, *value_index; /* value_index: NULL but for maps */
@@ -177,7 +190,7 @@ static void lay_out(const struct k2_pq_builder *b, const uint32_t *cell_of_row, 
                     uint8_t max_def, struct layout *to) {
     const struct k2_pq_cell *cells = (const struct k2_pq_cell *)b->cells.ptr;
     for (uint32_t i = 0; i < rows;) {
-        uint32_t cell = cell_of_row[i], end = run_end(cell_of_row, i, rows);
+        uint32_t cell = cell_of_row[i], end = k2_run_end(cell_of_row, i, rows);
         if (cell == NO_CELL || cells[cell].count == 0) {
             memset(to->def + to->levels, cell == NO_CELL ? 0 : max_def - 1, end - i);
             memset(to->rep + to->levels, 0, end - i);
@@ -195,7 +208,7 @@ static uint64_t count_levels(const struct k2_pq_builder *b, const uint32_t *cell
     uint64_t levels = 0;
     for (uint32_t i = 0, end; i < rows; i = end) {
         uint32_t count = cell_of_row[i] == NO_CELL ? 0 : cells[cell_of_row[i]].count;
-        end = run_end(cell_of_row, i, rows);
+        end = k2_run_end(cell_of_row, i, rows);
         levels += (uint64_t)(end - i) * (count ? count : 1);
     }
     return levels;
@@ -214,6 +227,8 @@ bool k2_pq_leaf_nested(struct k2_pq_builder *builder, const struct k2_pq_rows *r
     uint32_t *cell_of_row = k2_pq_scratch(&b->rows, (size_t)rows->count * sizeof *cell_of_row);
     if (c->type == K2_FLAGS)
         cells_of_flags(b, rows, column, cell_of_row);
+    else if (rows->packed && rows->packed->forms[column] == K2_PQ_CELLS)
+        K2_TRY(cells_of_numbers(b, rows, column, cell_of_row, err));
     else
         K2_TRY(cells_of_spans(b, rows, column, cell_of_row, err));
     uint64_t levels = count_levels(b, cell_of_row, rows->count);

@@ -53,9 +53,7 @@ uint8_t *k2_rle_encode(const uint32_t *values, size_t count, int width, uint8_t 
             i += group;
             continue;
         }
-        size_t end = i + group;
-        while (end < count && values[end] == values[i])
-            end++;
+        size_t end = k2_run_end(values, (uint32_t)(i + group - 1), (uint32_t)count);
         if (end - i < min && !(literal == i && end == count)) {
             i += group;
             continue;

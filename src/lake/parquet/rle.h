@@ -9,6 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where the run of equal values that begins at a place below count ends. */
+static inline uint32_t k2_run_end(const uint32_t *values, uint32_t start, uint32_t count) {
+    uint32_t end = start + 1;
+    for (; end + 8 <= count; end += 8) {
+        uint32_t differ = 0;
+        for (uint32_t i = 0; i < 8; i++)
+            differ |= values[end + i] ^ values[start];
+        if (differ)
+            break;
+    }
+    while (end < count && values[end] == values[start])
+        end++;
+    return end;
+}
+
 /* The most bytes that count values of a width can take, slack included. */
 static inline size_t k2_rle_bound(size_t count, int width) {
     return count * (size_t)(width + 7) / 8 + count + 128;

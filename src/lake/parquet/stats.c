@@ -1,6 +1,8 @@
 /* stats.c -- least and greatest values, and strings cut to bounds. */
 #include "lake/parquet/stats.h"
 
+#include "lake/parquet/rle.h"
+
 static struct k2_pq_bounds bounds_i64(const int64_t *values, uint32_t count) {
     int64_t low = INT64_MAX, high = INT64_MIN;
     for (uint32_t i = 0; i < count; i++) {
@@ -39,8 +41,13 @@ static struct k2_pq_bounds bounds_index(const struct k2_pq_leaf *leaf, uint32_t 
     }
     uint8_t *is_seen = k2_pq_scratch(seen, entries);
     memset(is_seen, 0, entries);
-    for (uint32_t i = first; i < first + count; i++)
-        is_seen[leaf->index[i]] = 1;
+    for (uint32_t i = first, found = 0; i < first + count && found < entries; i++) {
+        uint32_t entry = leaf->index[i];
+        found += !is_seen[entry];
+        is_seen[entry] = 1;
+        if (i + 1 < first + count && leaf->index[i + 1] == entry)
+            i = k2_run_end(leaf->index, i, first + count) - 1;
+    }
     for (uint32_t i = 0; i < entries; i++)
         if (is_seen[i])
             add_str(&bounds, leaf->dictionary->strings[i]);

@@ -2,10 +2,7 @@
 #include "base/alloc.h"
 #include "lake/parquet/writer_impl.h"
 
-enum {
-    GROUPS_MAX = INT16_MAX,
-    GATHER_ROWS = 1 << 19, /* that are put in order at once, if not one row group has more */
-};
+enum { GROUPS_MAX = INT16_MAX };
 
 struct k2_parquet_opts k2_parquet_defaults(void) {
     return (struct k2_parquet_opts){
@@ -88,6 +85,7 @@ void k2_parquet_writer_free(struct k2_parquet_writer *writer) {
     }
     free_compressors(writer);
     k2_pq_builder_done(&writer->builder);
+    k2_pq_packed_done(&writer->packed);
     k2_pq_dictionary_done(&writer->dictionary);
     k2_arena_done(&writer->arena);
     k2_free(writer->groups);
@@ -131,20 +129,26 @@ static bool write_group(struct k2_parquet_writer *w, const struct k2_pq_rows *ro
 bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *batch,
                       const uint32_t *order, uint32_t count, struct k2_err *err) {
     K2_ASSERT(batch->schema == writer->schema);
-    uint32_t max = writer->opts.row_group_rows, stretch = K2_MAX(max, GATHER_ROWS / max * max);
-    for (uint32_t start = 0; start < count; start += K2_MIN(stretch, count - start)) {
-        uint32_t end = start + K2_MIN(stretch, count - start);
-        const struct k2_batch *gathered =
-            order ? k2_pq_gather(&writer->builder, batch, order + start, end - start) : NULL;
-        for (uint32_t first = start; first < end;) {
-            struct k2_pq_rows rows = {gathered ? gathered : batch,
-                                      order && !gathered ? order + first : NULL,
-                                      gathered ? first - start : first, K2_MIN(max, end - first)};
-            if (!write_group(writer, &rows, err))
-                return k2_err_wrap(err, "write rows %u to %u of %s", first, first + rows.count - 1,
-                                   batch->schema->name);
-            first += rows.count;
+    struct k2_pq_packed *packed = &writer->packed;
+    uint32_t max = writer->opts.row_group_rows, packed_to = 0;
+    uint32_t at_once = order ? k2_pq_pack_plan(packed, batch, order, count, max) : 0;
+    for (uint32_t first = 0; first < count;) {
+        struct k2_pq_rows rows = {
+            .batch = batch, .first = first, .count = K2_MIN(max, count - first)};
+        if (at_once && first == packed_to) {
+            k2_pq_pack(packed, order + first, K2_MIN(at_once, count - first));
+            packed_to += K2_MIN(at_once, count - first);
         }
+        if (at_once)
+            rows = (struct k2_pq_rows){.batch = k2_pq_take(packed, order + first, rows.count),
+                                       .count = rows.count,
+                                       .packed = packed};
+        else if (order)
+            rows.row = order + first;
+        if (!write_group(writer, &rows, err))
+            return k2_err_wrap(err, "write rows %u to %u of %s", first, first + rows.count - 1,
+                               batch->schema->name);
+        first += rows.count;
     }
     return true;
 }

@@ -66,6 +66,7 @@ struct k2_parquet_writer {
     struct k2_buf blooms, column_indexes, offset_indexes;
     ZSTD_CCtx *zstd, *zstd_long; /* made when first needed */
     struct k2_pq_builder builder;
+    struct k2_pq_packed packed;
     struct k2_pq_dictionary dictionary; /* of the chunk at hand, where the leaf has none */
     struct k2_buf index, body, stored, header, lengths, seen, sample, bound, page_bounds;
     struct k2_pq_page *pages; /* of the chunk at hand */
