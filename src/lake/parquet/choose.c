@@ -98,8 +98,10 @@ static struct k2_pq_plan delta_plan(bool is_aligned, bool is_long_match) {
 
 static void use_dictionary(struct k2_pq_source *s, const struct k2_pq_dictionary *dictionary,
                            const uint32_t *index, bool is_aligned, bool is_zstd) {
-    s->plan = (struct k2_pq_plan){
-        .encoding = K2_PQ_RLE_DICTIONARY, .is_aligned = is_aligned, .is_zstd = is_zstd};
+    s->plan = (struct k2_pq_plan){.encoding = K2_PQ_RLE_DICTIONARY,
+                                  .is_aligned = is_aligned,
+                                  .is_zstd = is_zstd,
+                                  .is_long_match = true};
     s->dictionary = dictionary;
     s->index = index;
 }
@@ -179,7 +181,8 @@ static void choose_text(struct k2_parquet_writer *w, struct k2_pq_source *s) {
     }
     s->plan = (struct k2_pq_plan){.encoding = K2_PQ_PLAIN, .is_zstd = true};
     if (s->shape->type == K2_STRING && shared >= 0.25)
-        s->plan.encoding = K2_PQ_DELTA_STRINGS;
+        s->plan = (struct k2_pq_plan){
+            .encoding = K2_PQ_DELTA_STRINGS, .is_zstd = true, .is_long_match = true};
 }
 
 /* Elements of lists and maps come with their dictionary; it is dropped where most elements are
