@@ -201,11 +201,16 @@ static bool is_number(const struct k2_pq_source *s) {
  * its pages taken together; so those are found first, and kept. */
 static void number_bounds(struct k2_parquet_writer *w, struct k2_pq_source *s) {
     struct k2_pq_stretch stretch = {0};
+    const struct k2_pq_low_high *known = s->leaf.pages;
     k2_buf_clear(&w->page_bounds);
     for (uint32_t row = 0; row < s->leaf.rows; row += stretch.rows) {
         stretch = next_stretch(w, s, &stretch, row);
-        struct k2_pq_bounds bounds =
-            k2_pq_leaf_bounds(&s->leaf, stretch.value, stretch.values, &w->seen);
+        struct k2_pq_bounds bounds;
+        if (known)
+            bounds = (struct k2_pq_bounds){.has = true, .low = known->low, .high = known->high};
+        else
+            bounds = k2_pq_leaf_bounds(&s->leaf, stretch.value, stretch.values, &w->seen);
+        known += known != NULL;
         k2_buf_append(&w->page_bounds, &bounds, sizeof bounds);
         k2_pq_bounds_merge(&s->bounds, &bounds, false);
     }

@@ -277,6 +277,8 @@ bool k2_pq_leaf_build(struct k2_pq_builder *builder, const struct k2_pq_rows *ro
     *leaf = (struct k2_pq_leaf){.rows = rows->count, .levels = rows->count, .values = rows->count};
     if (v->valid)
         gather_valid(builder, v->valid, rows, leaf);
+    if (rows->packed)
+        leaf->pages = rows->packed->extents[column];
     switch (c->type) {
     case K2_INT32:
         leaf->kind = K2_PQ_VALUES_I32;

@@ -33,6 +33,7 @@ struct k2_pq_leaf {
         struct k2_pq_text text;
     };
     const struct k2_pq_dictionary *dictionary; /* of INDEX */
+    const struct k2_pq_low_high *pages;        /* of numbers, page by page; NULL: not known */
 };
 
 /* The rows of a row group: row k is batch row row[k] (NULL: first + k). */

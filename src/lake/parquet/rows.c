@@ -9,7 +9,7 @@ enum {
     ROWS_MIN = 2048,        /* fewer lie in the cache anyway */
     LOOK_STEP = 8192,       /* rows from one block that is looked at to the next */
     RECORDS_MAX = 64 << 20, /* bytes of records, if not one row group has more */
-    BLOCK = 128,            /* rows whose records fit the first cache with their columns */
+    BLOCK = 256,            /* rows whose records fit the first cache with their columns */
     TEXT_MAX = 16,          /* bytes of a short string */
     SYMBOLS_MAX = 1 << 16,  /* beyond so many nothing is kept by symbol */
     CELLS_MAX = 4096,       /* distinct lists or maps that have numbers */
@@ -27,6 +27,7 @@ void k2_pq_packed_done(struct k2_pq_packed *packed) {
     k2_buf_done(&packed->rank);
     k2_buf_done(&packed->tables);
     k2_buf_done(&packed->runs);
+    k2_buf_done(&packed->extent_room);
     *packed = (struct k2_pq_packed){0};
 }
 
@@ -244,7 +245,7 @@ static bool is_ascending(const uint32_t *rows, uint32_t count) {
 }
 
 uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *batch,
-                         const uint32_t *order, uint32_t count, uint32_t group_rows) {
+                         const uint32_t *order, uint32_t count, const struct k2_pq_sizes *sizes) {
     struct k2_pq_packed *p = packed;
     uint32_t least = UINT32_MAX, greatest = 0;
     if (count < ROWS_MIN || is_ascending(order, count))
@@ -254,6 +255,7 @@ uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *bat
         greatest = K2_MAX(greatest, order[i]);
     }
     p->batch = batch;
+    p->page_rows = sizes->page_rows;
     p->least = least;
     p->range = greatest - least + 1;
     p->field_count = 0;
@@ -264,8 +266,8 @@ uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *bat
     uint32_t rows = (uint32_t)(RECORDS_MAX / p->stride);
     if (count <= rows)
         return count;
-    uint32_t times = (count + rows - 1) / rows, groups = (count / times) / group_rows + 1;
-    return groups * group_rows;
+    uint32_t times = (count + rows - 1) / rows, groups = (count / times) / sizes->group_rows + 1;
+    return groups * sizes->group_rows;
 }
 
 /* ---- packing ---- */
@@ -593,6 +595,51 @@ static void get_text(const char *const *records, uint32_t count, size_t at, char
     }
 }
 
+#define WIDEN(name, type)                                                                          \
+    static void name(const type *in, uint32_t count, struct k2_pq_low_high *extent) {              \
+        type low = in[0], high = in[0];                                                            \
+        for (uint32_t i = 1; i < count; i++) {                                                     \
+            low = K2_MIN(low, in[i]);                                                              \
+            high = K2_MAX(high, in[i]);                                                            \
+        }                                                                                          \
+        extent->low = K2_MIN(extent->low, low);                                                    \
+        extent->high = K2_MAX(extent->high, high);                                                 \
+    }
+WIDEN(widen_i32, int32_t)
+WIDEN(widen_i64, int64_t)
+
+/* Notes the bounds of numbers that were just taken out, while they are in the cache. */
+static void note_extent(struct k2_pq_packed *p, int column, uint32_t row, uint32_t count) {
+    struct k2_pq_low_high *extent = p->extents[column];
+    if (!extent)
+        return;
+    extent += row / p->page_rows;
+    if (p->view.schema->columns[column].type == K2_INT32)
+        widen_i32(p->view.col[column].i32 + row, count, extent);
+    else
+        widen_i64(p->view.col[column].i64 + row, count, extent);
+}
+
+/* Room for the bounds of all pages of numbers, of which none is null, where pages are whole blocks.
+ */
+static void begin_extents(struct k2_pq_packed *p, uint32_t count) {
+    uint32_t pages = (count + p->page_rows - 1) / p->page_rows;
+    struct k2_pq_low_high *all =
+        k2_pq_scratch(&p->extent_room, (size_t)p->field_count * pages * sizeof *all);
+    memset(p->extents, 0, sizeof p->extents);
+    for (int f = 0; p->page_rows % BLOCK == 0 && f < p->field_count; f++) {
+        int column = p->fields[f].column;
+        enum k2_type type = p->batch->schema->columns[column].type;
+        bool is_number =
+            type == K2_INT32 || type == K2_INT64 || type == K2_TIMESTAMP || type == K2_DECIMAL;
+        if (!is_number || p->fields[f].is_known || p->batch->col[column].valid)
+            continue;
+        p->extents[column] = all;
+        for (uint32_t i = 0; i < pages; i++)
+            *all++ = (struct k2_pq_low_high){INT64_MAX, INT64_MIN};
+    }
+}
+
 static void get_field(struct k2_pq_packed *p, const struct k2_pq_field *f,
                       const char *const *records, uint32_t row, uint32_t count) {
     struct k2_vector *to = &p->view.col[f->column];
@@ -608,6 +655,8 @@ static void get_field(struct k2_pq_packed *p, const struct k2_pq_field *f,
         get_u64(records, count, f, (uint64_t *)to->data + row);
     else
         get_text(records, count, f->at, to->data, p->ends[f->column] + row + 1);
+    if (!f->is_valid)
+        note_extent(p, f->column, row, count);
 }
 
 #define FILL(name, type)                                                                           \
@@ -680,6 +729,7 @@ const struct k2_batch *k2_pq_take(struct k2_pq_packed *packed, const uint32_t *o
                                 .text = p->batch->text};
     p->columns = make_room(p->columns, &p->columns_size, place_columns(p, count));
     place_columns(p, count);
+    begin_extents(p, count);
     for (int c = 0; c < p->view.schema->column_count; c++)
         if (p->forms[c] == K2_PQ_SHORT)
             p->ends[c][0] = 0;

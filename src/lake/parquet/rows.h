@@ -37,6 +37,15 @@ struct k2_pq_field {
     uint64_t base; /* what is taken off the values; of a known field: which table */
 };
 
+/* The least and the greatest of some numbers. */
+struct k2_pq_low_high {
+    int64_t low, high;
+};
+
+struct k2_pq_sizes {
+    uint32_t group_rows, page_rows;
+};
+
 struct k2_pq_packed {
     const struct k2_batch *batch;
     struct k2_batch view; /* what was taken last */
@@ -53,8 +62,12 @@ struct k2_pq_packed {
     size_t stride;
     char *records, *columns;
     size_t records_size, columns_size;
-    uint32_t least, range;      /* rows [least, least + range) hold all that are wanted */
-    bool is_dense;              /* all of them are packed, else those in wanted */
+    uint32_t least, range; /* rows [least, least + range) hold all that are wanted */
+    bool is_dense;         /* all of them are packed, else those in wanted */
+    /* Of the view's pages, where the columns are numbers and none is null; else NULL. */
+    struct k2_pq_low_high *extents[K2_COLUMNS_MAX];
+    struct k2_buf extent_room;
+    uint32_t page_rows;
     struct k2_buf wanted, rank; /* a bit a row; bits before each 64 of them */
 };
 
@@ -68,10 +81,10 @@ static inline uint32_t k2_pq_run_value(const struct k2_pq_packed *p, int column,
 
 void k2_pq_packed_done(struct k2_pq_packed *packed);
 /* Looks at rows order[0 .. count) of batch, which outlives their use. Returns how many of them to
- * pack at a time, a multiple of group_rows or all; 0 where the rows are few or in order as they
+ * pack at a time, a multiple of a group's or all; 0 where the rows are few or in order as they
  * are, and packing would not pay. */
 uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *batch,
-                         const uint32_t *order, uint32_t count, uint32_t group_rows);
+                         const uint32_t *order, uint32_t count, const struct k2_pq_sizes *sizes);
 /* Packs rows order[0 .. count), of those that were looked at. */
 void k2_pq_pack(struct k2_pq_packed *packed, const uint32_t *order, uint32_t count);
 /* Rows order[0 .. count), of those that were packed, as rows 0 .. count of a batch whose columns

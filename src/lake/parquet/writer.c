@@ -130,8 +130,10 @@ bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *b
                       const uint32_t *order, uint32_t count, struct k2_err *err) {
     K2_ASSERT(batch->schema == writer->schema);
     struct k2_pq_packed *packed = &writer->packed;
-    uint32_t max = writer->opts.row_group_rows, packed_to = 0;
-    uint32_t at_once = order ? k2_pq_pack_plan(packed, batch, order, count, max) : 0;
+    uint32_t max = writer->opts.row_group_rows, packed_to = 0, at_once = 0;
+    struct k2_pq_sizes sizes = {max, writer->opts.page_rows};
+    if (order)
+        at_once = k2_pq_pack_plan(packed, batch, order, count, &sizes);
     for (uint32_t first = 0; first < count;) {
         struct k2_pq_rows rows = {
             .batch = batch, .first = first, .count = K2_MIN(max, count - first)};
