@@ -223,7 +223,7 @@ static void page_bounds(struct k2_parquet_writer *w, struct k2_pq_source *s,
         page->bounds = ((const struct k2_pq_bounds *)w->page_bounds.ptr)[w->page_count - 1];
     else if (s->leaf.kind != K2_PQ_VALUES_TEXT && stretch->rows == s->leaf.rows)
         page->bounds = s->bounds;
-    else if (s->leaf.kind == K2_PQ_VALUES_TEXT || w->opts.has_page_index)
+    else if (!page->bounds.has && (s->leaf.kind == K2_PQ_VALUES_TEXT || w->opts.has_page_index))
         page->bounds = k2_pq_leaf_bounds(&s->leaf, stretch->value, stretch->values, &w->seen);
     if (s->leaf.kind == K2_PQ_VALUES_TEXT)
         k2_pq_bounds_merge(&s->bounds, &page->bounds, true);

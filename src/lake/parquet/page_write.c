@@ -52,9 +52,22 @@ static void put_deltas(const struct k2_pq_source *s, const struct k2_pq_stretch 
     out->len += (size_t)(end - to);
 }
 
-/* The values of a stretch, encoded as planned, appended to out. */
+/* Strings as what they add to the one before, which shows their bounds. */
+static void put_strings(struct k2_parquet_writer *w, const struct k2_pq_text *text,
+                        struct k2_buf *out, struct k2_pq_bounds *bounds) {
+    uint32_t least, greatest;
+    k2_pq_put_delta_strings(text, &w->lengths, out, &least, &greatest);
+    if (text->count)
+        *bounds = (struct k2_pq_bounds){.has = true,
+                                        .least = k2_pq_text_at(text, least),
+                                        .greatest = k2_pq_text_at(text, greatest)};
+}
+
+/* The values of a stretch, encoded as planned, appended to out; their bounds where that is at no
+ * cost. */
 static void put_values(struct k2_parquet_writer *w, const struct k2_pq_source *s,
-                       const struct k2_pq_stretch *at, struct k2_buf *out) {
+                       const struct k2_pq_stretch *at, struct k2_buf *out,
+                       struct k2_pq_bounds *bounds) {
     struct k2_pq_text part = {0};
     if (s->leaf.kind == K2_PQ_VALUES_TEXT)
         part = (struct k2_pq_text){s->leaf.text.bytes, s->leaf.text.ends + at->value, at->values};
@@ -63,7 +76,7 @@ static void put_values(struct k2_parquet_writer *w, const struct k2_pq_source *s
     else if (s->plan.encoding == K2_PQ_DELTA)
         put_deltas(s, at, out);
     else if (s->plan.encoding == K2_PQ_DELTA_STRINGS)
-        k2_pq_put_delta_strings(&part, &w->lengths, out);
+        put_strings(w, &part, out, bounds);
     else if (s->leaf.kind == K2_PQ_VALUES_TEXT)
         k2_pq_put_plain(&part, out);
     else
@@ -196,7 +209,9 @@ bool k2_pq_write_page(struct k2_parquet_writer *writer, struct k2_pq_leaf_state 
         put_levels(source->leaf.rep, stretch, shape->max_rep, &w->stored, &rep_bytes);
     if (shape->max_def)
         put_levels(source->leaf.def, stretch, shape->max_def, &w->stored, &def_bytes);
-    put_values(w, source, stretch, &w->body); /* of no values too: a delta header is expected */
+    struct k2_pq_bounds bounds = {0};
+    put_values(w, source, stretch, &w->body,
+               &bounds); /* of no values too: a delta header is expected */
     size_t plain = w->stored.len + w->body.len;
     K2_TRY(check_page_size(w, source, plain, err));
     bool is_zstd;
@@ -204,7 +219,8 @@ bool k2_pq_write_page(struct k2_parquet_writer *writer, struct k2_pq_leaf_state 
     struct k2_pq_page *page = add_page(w);
     *page = (struct k2_pq_page){.offset = w->position,
                                 .nulls = stretch->levels - stretch->values,
-                                .values = stretch->values};
+                                .values = stretch->values,
+                                .bounds = bounds};
     struct k2_thrift_out t;
     k2_thrift_open(&t, &w->header);
     k2_thrift_i32(&t, 1, K2_PQ_PAGE_V2);

@@ -35,13 +35,34 @@ size_t k2_pq_shared_prefix(struct k2_str a, struct k2_str b) {
     return i;
 }
 
-/* Neighbours tell the direction: only where the sequence turns can an extreme lie, and in sorted
- * data it hardly ever turns. */
-void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint32_t *ret_greatest) {
-    uint32_t least = 0, greatest = 0;
+/* What a walk over a text finds: its extremes and, where prefix is not NULL, how much each string
+ * shares with the one before and how much it adds. Neighbours tell the direction: only where the
+ * sequence turns can an extreme lie, and in sorted data it hardly ever turns. */
+struct walk {
+    uint32_t least, greatest;
+    int32_t *prefix, *suffix;
+    size_t added; /* bytes of all suffixes */
+};
+
+/* The string before i is where the sequence turns, or its end. */
+static void turn(const struct k2_pq_text *text, uint32_t i, int order, struct walk *walk) {
+    struct k2_str s = k2_pq_text_at(text, i - 1);
+    if (order <= 0 && k2_str_cmp(s, k2_pq_text_at(text, walk->greatest)) > 0)
+        walk->greatest = i - 1;
+    if (order >= 0 && k2_str_cmp(s, k2_pq_text_at(text, walk->least)) < 0)
+        walk->least = i - 1;
+}
+
+static inline __attribute__((always_inline)) void walk_text(const struct k2_pq_text *text,
+                                                            bool has_lengths, struct walk *walk) {
     int direction = 0;
     const char *bytes = text->bytes;
     uint32_t before = text->ends[-1], start = text->ends[0];
+    size_t added = start - before;
+    if (has_lengths) {
+        walk->prefix[0] = 0;
+        walk->suffix[0] = (int32_t)added;
+    }
     for (uint32_t i = 1; i < text->count; i++) {
         uint32_t end = text->ends[i];
         size_t a = start - before, b = end - start, len = K2_MIN(a, b);
@@ -49,24 +70,27 @@ void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint3
         int order = same < len
                         ? ((uint8_t)bytes[start + same] > (uint8_t)bytes[before + same] ? 1 : -1)
                         : (b > a) - (b < a);
+        if (has_lengths) {
+            walk->prefix[i] = (int32_t)same;
+            walk->suffix[i] = (int32_t)(b - same);
+            added += b - same;
+        }
         if (order && order != direction) {
-            struct k2_str turn = {bytes + before, a};
-            if (order < 0 && k2_str_cmp(turn, k2_pq_text_at(text, greatest)) > 0)
-                greatest = i - 1;
-            if (order > 0 && k2_str_cmp(turn, k2_pq_text_at(text, least)) < 0)
-                least = i - 1;
+            turn(text, i, order, walk);
             direction = order;
         }
         before = start;
         start = end;
     }
-    struct k2_str last = k2_pq_text_at(text, text->count - 1);
-    if (k2_str_cmp(last, k2_pq_text_at(text, greatest)) > 0)
-        greatest = text->count - 1;
-    if (k2_str_cmp(last, k2_pq_text_at(text, least)) < 0)
-        least = text->count - 1;
-    *ret_least = least;
-    *ret_greatest = greatest;
+    turn(text, text->count, 0, walk);
+    walk->added = added;
+}
+
+void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint32_t *ret_greatest) {
+    struct walk walk = {0};
+    walk_text(text, false, &walk);
+    *ret_least = walk.least;
+    *ret_greatest = walk.greatest;
 }
 
 void k2_pq_put_plain_str(struct k2_str s, struct k2_buf *out) {
@@ -98,26 +122,19 @@ static void put_lengths(const int32_t *lengths, uint32_t count, struct k2_buf *o
 }
 
 void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scratch,
-                             struct k2_buf *out) {
+                             struct k2_buf *out, uint32_t *ret_least, uint32_t *ret_greatest) {
     uint32_t count = text->count;
     int32_t *prefix = k2_pq_scratch(scratch, (size_t)count * 8), *suffix = prefix + count;
+    struct walk walk = {.prefix = prefix, .suffix = suffix};
     const char *bytes = text->bytes;
-    uint32_t before = text->ends[-1], start = before;
-    size_t total = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t end = text->ends[i];
-        size_t len = K2_MIN(start - before, end - start);
-        size_t same = shared_prefix(bytes + before, bytes + start, len);
-        prefix[i] = (int32_t)same;
-        suffix[i] = (int32_t)(end - start - same);
-        total += (size_t)suffix[i];
-        before = start;
-        start = end;
-    }
+    if (count)
+        walk_text(text, true, &walk);
+    *ret_least = walk.least;
+    *ret_greatest = walk.greatest;
     put_lengths(prefix, count, out);
     put_lengths(suffix, count, out);
-    char *to = k2_buf_reserve(out, total + K2_PQ_SLACK);
-    out->len += total;
+    char *to = k2_buf_reserve(out, walk.added + K2_PQ_SLACK);
+    out->len += walk.added;
     for (uint32_t i = 0; i < count; i++) {
         const char *from = bytes + text->ends[i] - suffix[i];
         if (suffix[i] <= 8)
