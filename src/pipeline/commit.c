@@ -181,11 +181,16 @@ static bool write_main(struct making *m, struct k2_err *err) {
     }
     uint32_t starts[K2_WINDOW_FILES + 1];
     w->counts.rows = order_rows(lane, starts);
-    for (int f = 0; f < w->file_count; f++)
+    if (lane->writer)
+        k2_parquet_prepare(lane->writer, w->rows, lane->order, (uint32_t)w->counts.rows);
+    bool ok = true;
+    for (int f = 0; ok && f < w->file_count; f++)
         if (starts[f + 1] > starts[f])
-            K2_TRY(write_file(m, lane->main, w->rows, lane->order + starts[f],
-                              starts[f + 1] - starts[f], err));
-    return true;
+            ok = write_file(m, lane->main, w->rows, lane->order + starts[f],
+                            starts[f + 1] - starts[f], err);
+    if (lane->writer)
+        k2_parquet_prepare(lane->writer, NULL, NULL, 0);
+    return ok;
 }
 
 /* ---- positions and state ---- */

@@ -57,6 +57,11 @@ struct k2_parquet_writer *k2_parquet_writer_new(struct k2_sink *sink,
 bool k2_parquet_writer_restart(struct k2_parquet_writer *writer, struct k2_sink *sink,
                                const struct k2_schema *schema, const struct k2_field_ids *ids,
                                const struct k2_parquet_opts *opts, struct k2_err *err) K2_MUST;
+/* Makes ready what k2_parquet_write does with an order, for files that will each have a piece of
+ * order[0..count): fetching the rows of a batch once for all of them saves time, and nothing else
+ * changes. Until the next call, for which count 0 will do, batch and order stay as they are. */
+void k2_parquet_prepare(struct k2_parquet_writer *writer, const struct k2_batch *batch,
+                        const uint32_t *order, uint32_t count);
 /* Adds rows order[0..count) of batch (order NULL: rows 0..count) as one or more row groups. Errors:
  * those of the sink; INVALID for a string that is not UTF-8 or a decimal beyond 18 digits. Rows
  * that are not in the order of the batch are copied first, a million of them at a time. */

@@ -245,7 +245,7 @@ static bool is_ascending(const uint32_t *rows, uint32_t count) {
 }
 
 uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *batch,
-                         const uint32_t *order, uint32_t count, const struct k2_pq_sizes *sizes) {
+                         const uint32_t *order, uint32_t count, uint32_t group_rows) {
     struct k2_pq_packed *p = packed;
     uint32_t least = UINT32_MAX, greatest = 0;
     if (count < ROWS_MIN || is_ascending(order, count))
@@ -255,7 +255,6 @@ uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *bat
         greatest = K2_MAX(greatest, order[i]);
     }
     p->batch = batch;
-    p->page_rows = sizes->page_rows;
     p->least = least;
     p->range = greatest - least + 1;
     p->field_count = 0;
@@ -266,8 +265,8 @@ uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *bat
     uint32_t rows = (uint32_t)(RECORDS_MAX / p->stride);
     if (count <= rows)
         return count;
-    uint32_t times = (count + rows - 1) / rows, groups = (count / times) / sizes->group_rows + 1;
-    return groups * sizes->group_rows;
+    uint32_t times = (count + rows - 1) / rows, groups = (count / times) / group_rows + 1;
+    return groups * group_rows;
 }
 
 /* ---- packing ---- */
@@ -719,8 +718,9 @@ static size_t place_columns(struct k2_pq_packed *p, uint32_t count) {
 }
 
 const struct k2_batch *k2_pq_take(struct k2_pq_packed *packed, const uint32_t *order,
-                                  uint32_t count) {
+                                  uint32_t count, uint32_t page_rows) {
     struct k2_pq_packed *p = packed;
+    p->page_rows = page_rows;
     const char *here[BLOCK], *next[BLOCK], **records = here, **more = next;
     p->view = (struct k2_batch){.schema = p->batch->schema,
                                 .rows = count,

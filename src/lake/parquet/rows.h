@@ -42,10 +42,6 @@ struct k2_pq_low_high {
     int64_t low, high;
 };
 
-struct k2_pq_sizes {
-    uint32_t group_rows, page_rows;
-};
-
 struct k2_pq_packed {
     const struct k2_batch *batch;
     struct k2_batch view; /* what was taken last */
@@ -81,15 +77,16 @@ static inline uint32_t k2_pq_run_value(const struct k2_pq_packed *p, int column,
 
 void k2_pq_packed_done(struct k2_pq_packed *packed);
 /* Looks at rows order[0 .. count) of batch, which outlives their use. Returns how many of them to
- * pack at a time, a multiple of a group's or all; 0 where the rows are few or in order as they
+ * pack at a time, a multiple of group_rows or all; 0 where the rows are few or in order as they
  * are, and packing would not pay. */
 uint32_t k2_pq_pack_plan(struct k2_pq_packed *packed, const struct k2_batch *batch,
-                         const uint32_t *order, uint32_t count, const struct k2_pq_sizes *sizes);
+                         const uint32_t *order, uint32_t count, uint32_t group_rows);
 /* Packs rows order[0 .. count), of those that were looked at. */
 void k2_pq_pack(struct k2_pq_packed *packed, const uint32_t *order, uint32_t count);
 /* Rows order[0 .. count), of those that were packed, as rows 0 .. count of a batch whose columns
- * have the forms of packed->forms; valid until the next call. */
+ * have the forms of packed->forms, with the bounds of pages of page_rows; valid until the next
+ * call. */
 const struct k2_batch *k2_pq_take(struct k2_pq_packed *packed, const uint32_t *order,
-                                  uint32_t count);
+                                  uint32_t count, uint32_t page_rows);
 
 #endif

@@ -164,6 +164,26 @@ TEST(parquet_rows_unlike_those_seen) {
     rig_close(&rig);
 }
 
+TEST(parquet_rows_prepared_for_files) {
+    struct rig rig;
+    rig_open(&rig);
+    order_rows(&rig, 1);
+    check_files(&rig); /* there is a writer now */
+    uint32_t *all = rig.order, count = rig.count, cuts[] = {0, 7000, 7001, 13000, count};
+    k2_parquet_prepare(rig.writer, rig.batch, all, count);
+    for (size_t i = 0; i + 1 < K2_COUNT(cuts); i++) {
+        rig.order = all + cuts[i];
+        rig.count = cuts[i + 1] - cuts[i];
+        check_files(&rig);
+    }
+    k2_parquet_prepare(rig.writer, NULL, NULL, 0);
+    rig.order = all;
+    rig.count = count;
+    rig.batch->col[K2_TRADE_PRICE].i64[UNSEEN] += 1; /* and now it may change */
+    check_files(&rig);
+    rig_close(&rig);
+}
+
 TEST(parquet_rows_with_many_cells) {
     struct rig rig;
     rig_open(&rig);

@@ -126,14 +126,34 @@ static bool write_group(struct k2_parquet_writer *w, const struct k2_pq_rows *ro
     return true;
 }
 
+void k2_parquet_prepare(struct k2_parquet_writer *writer, const struct k2_batch *batch,
+                        const uint32_t *order, uint32_t count) {
+    struct k2_parquet_writer *w = writer;
+    w->prepared = NULL;
+    if (!count || k2_pq_pack_plan(&w->packed, batch, order, count, w->opts.row_group_rows) < count)
+        return;
+    k2_pq_pack(&w->packed, order, count);
+    w->prepared = order;
+    w->prepared_count = count;
+}
+
+static bool is_prepared(const struct k2_parquet_writer *w, const struct k2_batch *batch,
+                        const uint32_t *order, uint32_t count) {
+    return w->prepared && batch == w->packed.batch && order >= w->prepared &&
+           order + count <= w->prepared + w->prepared_count;
+}
+
 bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *batch,
                       const uint32_t *order, uint32_t count, struct k2_err *err) {
     K2_ASSERT(batch->schema == writer->schema);
     struct k2_pq_packed *packed = &writer->packed;
     uint32_t max = writer->opts.row_group_rows, packed_to = 0, at_once = 0;
-    struct k2_pq_sizes sizes = {max, writer->opts.page_rows};
-    if (order)
-        at_once = k2_pq_pack_plan(packed, batch, order, count, &sizes);
+    if (order && is_prepared(writer, batch, order, count)) {
+        at_once = packed_to = count;
+    } else if (order) {
+        writer->prepared = NULL;
+        at_once = k2_pq_pack_plan(packed, batch, order, count, max);
+    }
     for (uint32_t first = 0; first < count;) {
         struct k2_pq_rows rows = {
             .batch = batch, .first = first, .count = K2_MIN(max, count - first)};
@@ -142,9 +162,10 @@ bool k2_parquet_write(struct k2_parquet_writer *writer, const struct k2_batch *b
             packed_to += K2_MIN(at_once, count - first);
         }
         if (at_once)
-            rows = (struct k2_pq_rows){.batch = k2_pq_take(packed, order + first, rows.count),
-                                       .count = rows.count,
-                                       .packed = packed};
+            rows = (struct k2_pq_rows){
+                .batch = k2_pq_take(packed, order + first, rows.count, writer->opts.page_rows),
+                .count = rows.count,
+                .packed = packed};
         else if (order)
             rows.row = order + first;
         if (!write_group(writer, &rows, err))

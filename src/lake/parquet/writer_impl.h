@@ -67,6 +67,8 @@ struct k2_parquet_writer {
     ZSTD_CCtx *zstd, *zstd_long; /* made when first needed */
     struct k2_pq_builder builder;
     struct k2_pq_packed packed;
+    const uint32_t *prepared; /* rows that are packed for files to come; NULL: none */
+    uint32_t prepared_count;
     struct k2_pq_dictionary dictionary; /* of the chunk at hand, where the leaf has none */
     struct k2_buf index, body, stored, header, lengths, seen, sample, bound, page_bounds;
     struct k2_pq_page *pages; /* of the chunk at hand */
