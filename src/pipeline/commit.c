@@ -116,55 +116,15 @@ struct making {
     char state[64];
 };
 
-static bool write_rows(struct making *m, struct k2_sink *sink, const struct k2_metadata *metadata,
-                       const struct k2_batch *batch, const uint32_t *order, uint32_t count,
-                       struct k2_err *err) {
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    K2_TRY(k2_metadata_field_ids(metadata, batch->schema, ids, err));
-    struct k2_parquet_opts opts = k2_parquet_defaults();
-    opts.is_sorted = k2_kind_columns[batch->schema->kind].timestamp >= 0;
-    struct k2_lane *lane = m->lane;
-    if (lane->writer)
-        K2_TRY(k2_parquet_writer_restart(lane->writer, sink, batch->schema, ids, &opts, err));
-    else
-        lane->writer = k2_parquet_writer_new(sink, batch->schema, ids, &opts, err);
-    return lane->writer && k2_parquet_write(lane->writer, batch, order, count, err) &&
-           k2_parquet_finish(lane->writer, &m->stats[m->file_count], err);
-}
-
 static bool write_file(struct making *m, const struct k2_metadata *metadata,
                        const struct k2_batch *batch, const uint32_t *order, uint32_t count,
                        struct k2_err *err) {
-    K2_ASSERT(m->file_count < (int)K2_COUNT(m->files));
-    struct k2_store *store = k2_lake_store(m->lane->opts->lake);
-    struct k2_data_file *file = &m->files[m->file_count];
-    struct k2_buf path = {0}, uri = {0};
-    K2_TRY(k2_partition_of(metadata, batch, order ? order[0] : 0, file->partition, err));
-    k2_data_path(metadata, file->partition, &m->lane->random, &path);
-    k2_store_uri(store, k2_buf_cstr(&path), &uri);
-    file->path = k2_arena_str(&m->arena, k2_buf_view(&uri));
-    struct k2_sink *sink = k2_sink_open(store, k2_buf_cstr(&path), err);
-    bool ok = sink && write_rows(m, sink, metadata, batch, order, count, err);
-    if (ok)
-        ok = k2_sink_commit(sink, err);
-    else
-        k2_sink_abort(sink);
-    k2_buf_done(&path);
-    k2_buf_done(&uri);
-    if (!ok) {
-        k2_file_stats_done(&m->stats[m->file_count]);
-        return k2_err_wrap(err, "write a data file of %s", batch->schema->table_name);
-    }
-    struct k2_file_stats *stats = &m->stats[m->file_count++];
-    file->spec_id = metadata->default_spec_id;
-    file->record_count = stats->rows;
-    file->file_size = stats->bytes;
-    file->stats_count = stats->stats_count;
-    file->stats = stats->stats;
-    file->split_count = stats->split_count;
-    file->split_offsets = stats->split_offsets;
-    file->sort_order_id =
-        k2_kind_columns[batch->schema->kind].timestamp >= 0 ? metadata->default_sort_id : 0;
+    int at = m->file_count;
+    K2_ASSERT(at < (int)K2_COUNT(m->files));
+    m->lane->writer.opts.is_sorted = k2_kind_columns[batch->schema->kind].timestamp >= 0;
+    K2_TRY(k2_data_file_write(&m->lane->writer, metadata, batch, order, count, &m->arena,
+                              &m->files[at], &m->stats[at], err));
+    m->file_count++;
     return true;
 }
 
@@ -181,15 +141,15 @@ static bool write_main(struct making *m, struct k2_err *err) {
     }
     uint32_t starts[K2_WINDOW_FILES + 1];
     w->counts.rows = order_rows(lane, starts);
-    if (lane->writer)
-        k2_parquet_prepare(lane->writer, w->rows, lane->order, (uint32_t)w->counts.rows);
+    if (lane->writer.parquet)
+        k2_parquet_prepare(lane->writer.parquet, w->rows, lane->order, (uint32_t)w->counts.rows);
     bool ok = true;
     for (int f = 0; ok && f < w->file_count; f++)
         if (starts[f + 1] > starts[f])
             ok = write_file(m, lane->main, w->rows, lane->order + starts[f],
                             starts[f + 1] - starts[f], err);
-    if (lane->writer)
-        k2_parquet_prepare(lane->writer, NULL, NULL, 0);
+    if (lane->writer.parquet)
+        k2_parquet_prepare(lane->writer.parquet, NULL, NULL, 0);
     return ok;
 }
 

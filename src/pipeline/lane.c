@@ -293,6 +293,8 @@ bool k2_lane_init(struct k2_lane *lane, const struct k2_pipeline_opts *opts, enu
         k2_random_seed(&lane->random, opts->seed + kind);
     else
         k2_random_seed_os(&lane->random);
+    lane->writer = (struct k2_data_writer){
+        .lake = opts->lake, .random = &lane->random, .opts = k2_parquet_defaults()};
     return open_tables(lane, err) && k2_lane_find_topics(lane, err);
 }
 
@@ -324,7 +326,7 @@ void k2_lane_done(struct k2_lane *lane) {
     k2_batch_free(lane->found);
     k2_free(lane->wanted);
     k2_free(lane->letters);
-    k2_parquet_writer_free(lane->writer);
+    k2_data_writer_done(&lane->writer);
     k2_free(lane->order);
     k2_free(lane->rank);
     k2_keys_done(&lane->keys);

@@ -7,6 +7,7 @@
 #ifndef K2_PIPELINE_LANE_H
 #define K2_PIPELINE_LANE_H
 
+#include "lake/table/data_file.h"
 #include "market/avro.h"
 #include "market/topic.h"
 #include "pipeline/pipeline.h"
@@ -134,7 +135,7 @@ struct k2_lane {
     struct k2_batch *found;                                    /* rows read back from the table */
     struct k2_open_file open[K2_OPEN_FILES];
     uint64_t open_clock;
-    struct k2_parquet_writer *writer; /* of one file after the other; NULL before the first */
+    struct k2_data_writer writer;
     uint32_t *order, *rank;
     uint32_t rank_count;
     struct k2_random random;

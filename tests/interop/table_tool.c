@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/date.h"
-#include "lake/table/table.h"
+#include "lake/table/data_file.h"
 #include "market/decimal.h"
 #include "query/row_json.h"
 
@@ -107,7 +107,7 @@ static void fill_batch(struct k2_batch *b, int commit, struct k2_random *random)
 struct adding {
     struct k2_data_file files[PARTITIONS];
     struct k2_file_stats stats[PARTITIONS];
-    struct k2_buf uris[PARTITIONS];
+    struct k2_arena arena; /* of paths */
     int count;
 };
 
@@ -122,33 +122,14 @@ static bool same(const struct k2_partition_value *a, const struct k2_partition_v
 static void write_file(struct k2_lake *lake, const struct k2_metadata *m, struct k2_batch *batch,
                        const uint32_t *order, uint32_t count, struct k2_random *random,
                        struct adding *a) {
-    struct k2_data_file *file = &a->files[a->count];
-    struct k2_buf path = {0};
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    struct k2_parquet_opts opts = k2_parquet_defaults();
-    opts.row_group_rows = 16;
-    opts.page_rows = 8;
-    k2_data_path(m, file->partition, random, &path);
-    k2_store_uri(k2_lake_store(lake), k2_buf_cstr(&path), &a->uris[a->count]);
-    struct k2_sink *sink = k2_sink_open(k2_lake_store(lake), path.ptr, &err);
-    if (!sink || !k2_metadata_field_ids(m, batch->schema, ids, &err))
-        fail("open a data file");
-    struct k2_parquet_writer *w = k2_parquet_writer_new(sink, batch->schema, ids, &opts, &err);
-    struct k2_file_stats *stats = &a->stats[a->count];
-    if (!w || !k2_parquet_write(w, batch, order, count, &err) ||
-        !k2_parquet_finish(w, stats, &err) || !k2_sink_commit(sink, &err))
+    struct k2_data_writer writer = {.lake = lake, .random = random, .opts = k2_parquet_defaults()};
+    writer.opts.row_group_rows = 16;
+    writer.opts.page_rows = 8;
+    if (!k2_data_file_write(&writer, m, batch, order, count, &a->arena, &a->files[a->count],
+                            &a->stats[a->count], &err))
         fail("write a data file");
-    k2_parquet_writer_free(w);
-    file->path = k2_buf_view(&a->uris[a->count]);
-    file->spec_id = m->default_spec_id;
-    file->record_count = stats->rows;
-    file->file_size = stats->bytes;
-    file->stats_count = stats->stats_count;
-    file->stats = stats->stats;
-    file->split_count = stats->split_count;
-    file->split_offsets = stats->split_offsets;
+    k2_data_writer_done(&writer);
     a->count++;
-    k2_buf_done(&path);
 }
 
 /* One file per partition of the batch. */
@@ -169,16 +150,14 @@ static void write_files(struct k2_lake *lake, const struct k2_metadata *m, struc
             continue;
         for (uint32_t j = 0; j < count; j++)
             done[order[j]] = true;
-        memcpy(a->files[a->count].partition, values[i], sizeof values[i]);
         write_file(lake, m, batch, order, count, random, a);
     }
 }
 
 static void adding_done(struct adding *a) {
-    for (int i = 0; i < a->count; i++) {
+    for (int i = 0; i < a->count; i++)
         k2_file_stats_done(&a->stats[i]);
-        k2_buf_done(&a->uris[i]);
-    }
+    k2_arena_done(&a->arena);
 }
 
 static void print_commit(const struct k2_metadata *m, const struct k2_batch *batch) {

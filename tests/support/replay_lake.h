@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "lake/table/table.h"
+#include "lake/table/data_file.h"
 #include "support/test.h"
 
 #define LAKE_START_NS 1394409600000000000ll /* 2014-03-10 */
@@ -103,7 +103,7 @@ static inline void lake_close(struct lake *lake) {
 struct lake_files {
     struct k2_data_file files[LAKE_FILES_MAX];
     struct k2_file_stats stats[LAKE_FILES_MAX];
-    struct k2_buf uris[LAKE_FILES_MAX];
+    struct k2_arena arena; /* of paths */
     int count;
 };
 
@@ -111,36 +111,15 @@ static inline void lake_write_file(struct lake *lake, struct lake_files *out,
                                    const struct k2_metadata *metadata, const struct k2_batch *b,
                                    const uint32_t *rows, uint32_t count) {
     struct k2_err err = {0};
-    struct k2_store *store = k2_lake_store(lake->lake);
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    struct k2_parquet_opts opts = k2_parquet_defaults();
-    struct k2_buf path = {0};
     CHECK(out->count < LAKE_FILES_MAX);
-    struct k2_data_file *file = &out->files[out->count];
-    struct k2_file_stats *stats = &out->stats[out->count];
-    opts.row_group_rows = 50;
-    opts.page_rows = 20;
-    CHECK_OK(k2_metadata_field_ids(metadata, b->schema, ids, &err));
-    CHECK_OK(k2_partition_of(metadata, b, rows ? rows[0] : 0, file->partition, &err));
-    k2_data_path(metadata, file->partition, &lake->random, &path);
-    k2_store_uri(store, k2_buf_cstr(&path), &out->uris[out->count]);
-    struct k2_sink *sink = k2_sink_open(store, path.ptr, &err);
-    CHECK_OK(sink != NULL);
-    struct k2_parquet_writer *writer = k2_parquet_writer_new(sink, b->schema, ids, &opts, &err);
-    CHECK_OK(writer != NULL);
-    CHECK_OK(k2_parquet_write(writer, b, rows, count, &err));
-    CHECK_OK(k2_parquet_finish(writer, stats, &err));
-    k2_parquet_writer_free(writer);
-    CHECK_OK(k2_sink_commit(sink, &err));
-    file->path = k2_buf_view(&out->uris[out->count++]);
-    file->spec_id = metadata->default_spec_id;
-    file->record_count = stats->rows;
-    file->file_size = stats->bytes;
-    file->stats_count = stats->stats_count;
-    file->stats = stats->stats;
-    file->split_count = stats->split_count;
-    file->split_offsets = stats->split_offsets;
-    k2_buf_done(&path);
+    struct k2_data_writer writer = {
+        .lake = lake->lake, .random = &lake->random, .opts = k2_parquet_defaults()};
+    writer.opts.row_group_rows = 50;
+    writer.opts.page_rows = 20;
+    CHECK_OK(k2_data_file_write(&writer, metadata, b, rows, count, &out->arena,
+                                &out->files[out->count], &out->stats[out->count], &err));
+    k2_data_writer_done(&writer);
+    out->count++;
 }
 
 static inline int64_t lake_day(const struct k2_batch *b, uint32_t row) {
@@ -209,10 +188,9 @@ static inline void lake_commit(struct lake *lake, uint32_t *rows, uint32_t count
     for (int i = 0; i < change_count; i++) {
         k2_metadata_unref(changes[i].result);
         k2_metadata_unref(bases[i]);
-        for (int f = 0; f < made[i].count; f++) {
+        for (int f = 0; f < made[i].count; f++)
             k2_file_stats_done(&made[i].stats[f]);
-            k2_buf_done(&made[i].uris[f]);
-        }
+        k2_arena_done(&made[i].arena);
     }
     k2_free(made);
     lake->clock.ns += 1000000000;

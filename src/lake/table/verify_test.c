@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/date.h"
+#include "lake/table/data_file.h"
 #include "lake/table/table_impl.h"
 #include "support/test.h"
 
@@ -57,31 +58,17 @@ static void fill(struct rig *rig, struct k2_batch *b, int64_t first_offset) {
 }
 
 static void write_file(struct rig *rig, int64_t first_offset, struct k2_data_file *file,
-                       struct k2_file_stats *stats, struct k2_buf *uri) {
+                       struct k2_file_stats *stats, struct k2_arena *arena) {
     struct k2_err err = {0};
-    struct k2_field_ids ids[K2_COLUMNS_MAX];
-    struct k2_parquet_opts opts = k2_parquet_defaults();
+    struct k2_data_writer writer = {
+        .lake = rig->lake, .random = &rig->random, .opts = k2_parquet_defaults()};
     struct k2_batch *b = k2_batch_new(k2_schema_of(K2_TRADE), ROWS, &rig->strings);
     fill(rig, b, first_offset);
-    *file = (struct k2_data_file){0};
-    CHECK_OK(k2_partition_of(rig->m, b, 0, file->partition, &err));
+    CHECK_OK(k2_data_file_write(&writer, rig->m, b, NULL, ROWS, arena, file, stats, &err));
     rig->last_path.len = 0;
-    k2_data_path(rig->m, file->partition, &rig->random, &rig->last_path);
-    k2_store_uri(k2_lake_store(rig->lake), k2_buf_cstr(&rig->last_path), uri);
-    CHECK_OK(k2_metadata_field_ids(rig->m, b->schema, ids, &err));
-    struct k2_sink *sink = k2_sink_open(k2_lake_store(rig->lake), rig->last_path.ptr, &err);
-    struct k2_parquet_writer *w = k2_parquet_writer_new(sink, b->schema, ids, &opts, &err);
-    CHECK_OK(k2_parquet_write(w, b, NULL, ROWS, &err));
-    CHECK_OK(k2_parquet_finish(w, stats, &err));
-    k2_parquet_writer_free(w);
-    CHECK_OK(k2_sink_commit(sink, &err));
-    file->path = k2_buf_view(uri);
-    file->record_count = stats->rows;
-    file->file_size = stats->bytes;
-    file->stats_count = stats->stats_count;
-    file->stats = stats->stats;
-    file->split_count = stats->split_count;
-    file->split_offsets = stats->split_offsets;
+    CHECK_OK(k2_store_path(k2_lake_store(rig->lake), file->path, &rig->last_path, &err));
+    k2_buf_cstr(&rig->last_path); /* ends with a NUL */
+    k2_data_writer_done(&writer);
     k2_batch_free(b);
 }
 
@@ -91,8 +78,8 @@ static void append(struct rig *rig, int64_t offset, int64_t from, int64_t next,
     struct k2_err err = {0};
     struct k2_data_file file;
     struct k2_file_stats stats = {0};
-    struct k2_buf uri = {0};
-    write_file(rig, offset, &file, &stats, &uri);
+    struct k2_arena arena = {0};
+    write_file(rig, offset, &file, &stats, &arena);
     file.record_count += extra_rows;
     struct k2_move move = {.topic = "topic",
                            .is_first = from == 0,
@@ -119,7 +106,7 @@ static void append(struct rig *rig, int64_t offset, int64_t from, int64_t next,
     k2_metadata_unref(rig->m);
     rig->m = change.result;
     k2_file_stats_done(&stats);
-    k2_buf_done(&uri);
+    k2_arena_done(&arena);
 }
 
 static void add_finding(void *self, bool is_note, const char *table, const char *text) {
