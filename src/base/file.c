@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -164,6 +165,42 @@ bool k2_dir_make(const char *path, struct k2_err *err) {
         ok = k2_err_set(err, K2_IO, "%s is there but is not a folder", path);
     k2_free(copy);
     return ok;
+}
+
+/* path, of which nothing is known but its last name, below the one spelling of the rest. */
+static char *real_below(const char *path, size_t len) {
+    size_t start = len;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    struct k2_str name = k2_str_make(path + start, len - start);
+    struct k2_buf text = {0};
+    k2_buf_append(&text, start ? path : ".", start ? start : 1);
+    char *parent = k2_path_real(k2_buf_cstr(&text));
+    text.len = 0;
+    char *last = strrchr(parent, '/');
+    if (k2_str_is(name, ".."))
+        k2_buf_append(&text, parent, K2_MAX((size_t)(last - parent), (size_t)1));
+    else if (!name.len || k2_str_is(name, "."))
+        k2_buf_text(&text, parent);
+    else
+        k2_buf_printf(&text, "%s/%.*s", parent[1] ? parent : "", K2_FMT(name));
+    char *out = k2_strdup(k2_buf_cstr(&text));
+    k2_buf_done(&text);
+    k2_free(parent);
+    return out;
+}
+
+char *k2_path_real(const char *path) {
+    char known[PATH_MAX];
+    if (realpath(path, known))
+        return k2_strdup(known);
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    /* The root and the working folder are always there; where not even they are, text must do. */
+    if (!len || (len == 1 && (*path == '/' || *path == '.')))
+        return k2_strdup("/");
+    return real_below(path, len);
 }
 
 bool k2_path_exists(const char *path) {

@@ -32,6 +32,9 @@ char *k2_dir_make_temp(const char *parent, const char *name, struct k2_err *err)
 /* fsync of the folder that holds path, so that a name made or renamed in it lasts. */
 bool k2_dir_sync_parent(const char *path, struct k2_err *err) K2_MUST;
 bool k2_path_exists(const char *path);
+/* The one absolute spelling of path: without links, "." and "..", as far as it exists. The caller
+ * frees it (k2_free). */
+char *k2_path_real(const char *path);
 /* Removes a file or a whole folder; absent is fine. */
 bool k2_path_remove(const char *path, struct k2_err *err) K2_MUST;
 

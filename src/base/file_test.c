@@ -68,6 +68,32 @@ TEST(dir_make_temp_makes_a_new_one_each_time) {
     k2_free(one);
 }
 
+static void check_real(const char *path, const char *expected) {
+    char *real = k2_path_real(path);
+    assert_string_equal(real, expected);
+    k2_free(real);
+}
+
+TEST(path_real_is_one_spelling) {
+    struct k2_err err = {0};
+    char *dir = k2_path_real(test_dir()), cwd[1024];
+    CHECK_OK(k2_dir_make(path_in(dir, "a/b"), &err));
+    CHECK(symlink(path_in(dir, "a"), path_in(dir, "link")) == 0);
+    const char *there = path_in(dir, "a/b");
+    check_real(there, there);
+    check_real(path_in(dir, "a//b/"), there);
+    check_real(path_in(dir, "a/./b/../b"), there);
+    check_real(path_in(dir, "link/b"), there);
+    check_real(path_in(dir, "link/b/new"), path_in(dir, "a/b/new"));
+    check_real(path_in(dir, "link/new/../newer/./x/"), path_in(dir, "a/newer/x"));
+    check_real("/", "/");
+    check_real("/..", "/");
+    check_real("/no-such-thing/../nor-this", "/nor-this");
+    CHECK(getcwd(cwd, sizeof cwd));
+    check_real("no-such-thing", path_in(cwd, "no-such-thing"));
+    k2_free(dir);
+}
+
 TEST(file_read_at_wants_all_of_it) {
     const char *path = path_in(test_dir(), "f");
     struct k2_err err = {0};

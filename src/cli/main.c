@@ -148,19 +148,6 @@ static bool unknown_command(int argc, char **argv, struct k2_err *err) {
                       nearest ? "\"?" : "");
 }
 
-static char *absolute(const char *path) {
-    struct k2_buf out = {0};
-    char cwd[4096];
-    if (path[0] != '/' && getcwd(cwd, sizeof cwd))
-        k2_buf_printf(&out, "%s/", cwd);
-    if (path[0] == '.' && path[1] == '/')
-        path += 2;
-    k2_buf_text(&out, path);
-    while (out.len > 1 && out.ptr[out.len - 1] == '/')
-        out.len--;
-    return k2_buf_cstr(&out);
-}
-
 static int run(int argc, char **argv, struct k2_home *home, struct k2_err *err) {
     struct k2_globals g = {.home = getenv("K2_HOME")};
     int at = 0;
@@ -179,7 +166,7 @@ static int run(int argc, char **argv, struct k2_home *home, struct k2_err *err) 
     for (int i = at + words; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0)
             return k2_help((const char *const *)argv + at, words, err);
-    home->dir = absolute(g.home && g.home[0] ? g.home : "k2-data");
+    home->dir = k2_path_real(g.home && g.home[0] ? g.home : "k2-data");
     home->config = k2_config_new();
     home->clock = k2_clock_real();
     home->globals = g;
