@@ -634,10 +634,23 @@ static bool write_marks(struct k2_journal *j, const int64_t *next, int64_t time_
     return true;
 }
 
-/* Ends the segment being written and begins the next, which opens with where each log partition
- * stands. */
-static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, int64_t time_us,
-                 struct k2_err *err) {
+/* A segment opens with where each log partition stands; one that its maker died over gets that now.
+ */
+static bool mark_opening(struct k2_journal *j, int64_t time_us, struct k2_err *err) {
+    if (position_of(atomic_load(&j->control->written)) != j->segment_base)
+        return true;
+    int64_t *next = k2_new_array(int64_t, (size_t)j->partition_count);
+    for (int p = 0; p < j->partition_count; p++) {
+        next[p] = atomic_load(&j->control->part[p].next);
+        next[p] = next[p] ? next[p] : -1;
+    }
+    bool ok = write_marks(j, next, time_us, err);
+    k2_free(next);
+    return ok;
+}
+
+/* Ends the segment being written and begins the next. */
+static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, struct k2_err *err) {
     if (!j->is_volatile && fdatasync(j->segment_fd)) {
         struct k2_err ignored;
         k2_err_sys(err, "fsync a segment of %s", j->dir);
@@ -647,15 +660,7 @@ static bool roll(struct k2_journal *j, uint64_t generation, uint64_t position, i
         return false;
     }
     publish_durable(j, generation, position);
-    K2_TRY(open_segment(j, position, true, err));
-    int64_t *next = k2_new_array(int64_t, (size_t)j->partition_count);
-    for (int p = 0; p < j->partition_count; p++) {
-        next[p] = atomic_load(&j->control->part[p].next);
-        next[p] = next[p] ? next[p] : -1;
-    }
-    bool ok = write_marks(j, next, time_us, err);
-    k2_free(next);
-    return ok;
+    return open_segment(j, position, true, err);
 }
 
 /* Offsets are known only under the lock, so headers and checksums are made here. */
@@ -695,7 +700,8 @@ static bool write_locked(struct k2_journal *j, struct k2_group_part *parts, int 
         return k2_err_set(err, K2_LIMIT, "an append of %" PRIu64 " bytes is too large", total);
     if (position > j->segment_base &&
         position - j->segment_base + total > (uint64_t)j->segment_bytes)
-        K2_TRY(roll(j, generation_of(packed), position, time_us, err));
+        K2_TRY(roll(j, generation_of(packed), position, err));
+    K2_TRY(mark_opening(j, time_us, err));
     packed = atomic_load(&c->written);
     position = position_of(packed);
     struct iovec *vectors = k2_new_array(struct iovec, (size_t)count);
@@ -728,7 +734,7 @@ bool k2_journal_advance(struct k2_journal *journal, int log_partition, int64_t n
                         int64_t time_us, struct k2_err *err) {
     uint64_t packed = 0;
     K2_TRY(lock(journal, err));
-    bool ok = recover_tail(journal, err);
+    bool ok = recover_tail(journal, err) && mark_opening(journal, time_us, err);
     if (ok && next > atomic_load(&journal->control->part[log_partition].next)) {
         int64_t *all = k2_alloc((size_t)journal->partition_count * sizeof *all);
         memset(all, 0xff, (size_t)journal->partition_count * sizeof *all);

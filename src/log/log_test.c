@@ -650,6 +650,81 @@ TEST(log_gives_no_offset_twice_after_a_trim_and_a_reboot) {
     rig_close(&r);
 }
 
+/* Opening a log, and reading its end, must not take longer the more lies before. */
+TEST(log_reader_begins_in_the_segment_that_it_needs) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_log_range ranges[4], again[4];
+    struct k2_record record;
+    int64_t ends[4], none[4] = {0};
+    int count;
+    rig_open(&r, false);
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 100; i++)
+            put(&r, i % 17, round * 100 + i + 1);
+        append(&r);
+    }
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+    for (int p = 0; p < 4; p++)
+        ends[p] = ranges[p].end;
+    int fd = open_file(&r, "00000000000000000000.seg"); /* whoever looks there sees the damage */
+    CHECK(pwrite(fd, "X", 1, 0) == 1 && close(fd) == 0);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, again, &err));
+    for (int p = 0; p < 4; p++)
+        CHECK(again[p].start == ranges[p].start && again[p].end == ranges[p].end);
+    struct k2_log_reader *reader = k2_log_reader_new(r.log, TOPIC, ends, &err);
+    CHECK(reader);
+    CHECK_OK(k2_log_read(reader, &record, 1, &count, &err));
+    CHECK(count == 0);
+    put(&r, 3, 10000);
+    append(&r);
+    CHECK_OK(k2_log_read(reader, &record, 1, &count, &err));
+    CHECK(count == 1 && record.offset == ends[record.log_partition]);
+    k2_log_reader_free(reader);
+    reader = k2_log_reader_new(r.log, TOPIC, none, &err);
+    CHECK(reader && !k2_log_read(reader, &record, 1, &count, &err) && err.code == K2_CORRUPT);
+    k2_log_reader_free(reader);
+    rig_close(&r);
+}
+
+/* Who makes a segment may die before it says where each log partition stands. */
+TEST(log_segment_that_was_just_made_opens_like_all_others) {
+    struct rig r;
+    struct k2_err err = {0};
+    struct k2_log_range ranges[4];
+    struct stat st;
+    char path[256], made[300];
+    int64_t keep[4], bytes;
+    rig_open(&r, false);
+    put(&r, 1, 1);
+    append(&r);
+    int lonely = r.batch->log_partition[0], other = 2;
+    last_segment(&r, path);
+    CHECK(stat(path, &st) == 0);
+    snprintf(made, sizeof made, "%.*s%020lld.seg", (int)strlen(path) - 24, path,
+             (long long)st.st_size);
+    int fd = open(made, O_WRONLY | O_CREAT, 0644);
+    CHECK(fd >= 0 && close(fd) == 0);
+    k2_log_free(r.log);
+    r.log = open_log(&r);
+    for (; other < 100; other++) {
+        put(&r, other, 1);
+        append(&r);
+        if (r.batch->log_partition[0] != lonely)
+            break;
+    }
+    CHECK(stat(made, &st) == 0 && st.st_size > 0);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+    for (int p = 0; p < 4; p++)
+        keep[p] = ranges[p].end;
+    CHECK_OK(k2_log_trim(r.log, TOPIC, keep, true, &bytes, &err));
+    CHECK(bytes > 0);
+    reboot(&r);
+    CHECK_OK(k2_log_ranges(r.log, TOPIC, ranges, &err));
+    CHECK(ranges[lonely].end == keep[lonely]);
+    rig_close(&r);
+}
+
 TEST(log_goes_on_where_it_is_told_to) {
     for (int is_memory = 0; is_memory < 2; is_memory++) {
         struct rig r;

@@ -19,10 +19,66 @@ struct k2_log_reader {
 
 /* ---- ranges: what the journal's frames say up to the durable end ---- */
 
-/* Walks frame headers from the start; next[] gets each log partition's end. */
-static bool walk(struct k2_journal *j, int64_t *next, struct k2_err *err) {
-    uint64_t at = k2_journal_start(j), end = k2_journal_durable(j);
+/* Where each log partition stands at the beginning of a segment, by the group of empty frames that
+ * opens it. *ret_found false: it does not open so, or is damaged there, which its reader will say.
+ */
+static bool read_opening(struct k2_journal *j, uint64_t base, uint64_t limit, int64_t *next,
+                         bool *ret_found, struct k2_err *err) {
     struct k2_segment segment = {0};
+    struct k2_err ignored;
+    const struct k2_frame *frame;
+    *ret_found = false;
+    K2_TRY(k2_segment_map(j, &segment, base, err));
+    uint64_t at = base;
+    while (!*ret_found && at < limit &&
+           k2_segment_frame(j, &segment, at, limit, true, &frame, &ignored) && !frame->count &&
+           frame->group == base) {
+        next[frame->log_partition] = K2_MAX(frame->base_offset, next[frame->log_partition]);
+        at += frame->bytes;
+        *ret_found = frame->flags & K2_FRAME_LAST;
+    }
+    k2_segment_unmap(&segment);
+    return true;
+}
+
+/* Whether nothing that is wanted (-1: nothing of a log partition) lies before where they stand. */
+static bool stand_before(const struct k2_journal *j, const int64_t *next, const int64_t *from) {
+    for (int p = 0; from && p < j->partition_count; p++)
+        if (from[p] >= 0 && next[p] > from[p])
+            return false;
+    return true;
+}
+
+/* The last segment before which nothing that is wanted lies (from NULL: the last one), and where
+ * each log partition stands as it begins. */
+static bool find_start(struct k2_journal *j, const int64_t *from, uint64_t *ret_at, int64_t *next,
+                       struct k2_err *err) {
+    uint64_t start = k2_journal_start(j), limit = k2_journal_durable(j), *bases;
+    int count;
+    bool ok = true, is_found = false;
+    K2_TRY(k2_journal_segments(j, &bases, &count, err));
+    *ret_at = start;
+    for (int i = count - 1; ok && !is_found && i >= 0; i--) {
+        if (bases[i] >= limit && bases[i] > start)
+            continue;
+        for (int p = 0; p < j->partition_count; p++)
+            next[p] = k2_journal_first_offset(j, p);
+        if (bases[i] <= start)
+            break;
+        ok = read_opening(j, bases[i], limit, next, &is_found, err);
+        is_found = is_found && stand_before(j, next, from);
+        *ret_at = is_found ? bases[i] : start;
+        limit = bases[i];
+    }
+    k2_free(bases);
+    return ok;
+}
+
+/* Walks frame headers of the last segment; next[] gets each log partition's end. */
+static bool walk(struct k2_journal *j, int64_t *next, struct k2_err *err) {
+    uint64_t at, end = k2_journal_durable(j);
+    struct k2_segment segment = {0};
+    K2_TRY(find_start(j, NULL, &at, next, err));
     bool ok = true;
     while (ok && at < end) {
         const struct k2_frame *frame;
@@ -52,9 +108,7 @@ bool k2_log_ranges(struct k2_log *log, const char *topic, struct k2_log_range *r
     struct k2_topic *t;
     K2_TRY(k2_topic_open(log, topic, false, &t, err));
     struct k2_journal *j = t->journal;
-    int64_t next[K2_PARTITIONS_MAX];
-    for (int p = 0; p < j->partition_count; p++)
-        next[p] = k2_journal_first_offset(j, p);
+    int64_t next[K2_PARTITIONS_MAX] = {0};
     K2_TRY(walk(j, next, err));
     for (int p = 0; p < j->partition_count; p++)
         ranges[p] = (struct k2_log_range){k2_journal_first_offset(j, p), next[p]};
@@ -87,13 +141,15 @@ struct k2_log_reader *k2_log_reader_new(struct k2_log *log, const char *topic, c
     for (int p = 0; ok && p < count; p++)
         ok = check_from(&ranges[p], from[p], topic, p, err);
     k2_free(ranges);
-    if (!ok)
+    int64_t next[K2_PARTITIONS_MAX];
+    uint64_t position;
+    if (!ok || !find_start(t->journal, from, &position, next, err))
         return NULL;
     struct k2_log_reader *r = k2_new(struct k2_log_reader);
     r->topic = t;
     r->from = k2_new_array(int64_t, (size_t)count);
     memcpy(r->from, from, (size_t)count * sizeof *from);
-    r->position = k2_journal_start(t->journal);
+    r->position = position;
     return r;
 }
 
@@ -159,6 +215,8 @@ static bool next_frame(struct k2_log_reader *r, bool must_stay, bool *ret_found,
         K2_TRY(k2_segment_frame(j, &r->segment, r->position, r->limit, false, &frame, err));
         int64_t from = r->from[frame->log_partition];
         uint64_t at = r->position;
+        if (!must_stay)
+            k2_segment_give_back(&r->segment, at);
         r->position += frame->bytes;
         if (from < 0 || !frame->count || frame->base_offset + frame->count <= from)
             continue;
