@@ -95,7 +95,7 @@ static struct k2_batch *begin_asx(struct k2_csv *csv, int64_t *ret_number, int64
         return NULL;
     /* The line takes its place in the file's order before it is judged further: mending it later
      * renumbers nothing, and until then its number is missing and known to be. */
-    *ret_number = k2_yyyymmdd(day) * K2_NUMBER_DAY + k2_csv_next(csv, symbol, exchange, day);
+    *ret_number = k2_day_number(day) + k2_csv_next(csv, symbol, exchange, day);
     return k2_csv_batch(csv, exchange, K2_EQUITIES);
 }
 

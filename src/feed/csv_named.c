@@ -173,9 +173,8 @@ static void number_row(struct k2_csv *csv, struct k2_batch *b, int symbol, int e
     if (b->col[source].valid[row] || b->col[platform].i64[row] > 0)
         return;
     int32_t day = k2_days_from_us(b->col[time].i64[row]);
-    b->col[platform].i64[row] =
-        k2_yyyymmdd(day) * K2_NUMBER_DAY +
-        k2_csv_next(csv, b->col[symbol].u32[row], b->col[exchange].u32[row], day);
+    b->col[platform].i64[row] = k2_day_number(day) + k2_csv_next(csv, b->col[symbol].u32[row],
+                                                                 b->col[exchange].u32[row], day);
 }
 
 static void set_defaults(struct k2_csv *csv, struct k2_batch *b, uint8_t asset_class) {

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "base/date.h"
 #include "base/hash.h"
 
 static bool is_name(struct k2_str s) {
@@ -54,4 +55,9 @@ void k2_topic_exchange(const char *topic, char ret_exchange[K2_TOPIC_MAX]) {
     for (const char *p = dot ? dot + 1 : topic; *p && n + 1 < K2_TOPIC_MAX; p++)
         ret_exchange[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
     ret_exchange[n] = 0;
+}
+
+int64_t k2_day_number(int32_t day) {
+    bool may_be = day >= k2_days_from_us(K2_TIME_MIN_US) && day < k2_days_from_us(K2_TIME_MAX_US);
+    return may_be ? k2_yyyymmdd(day) * K2_NUMBER_DAY : 0;
 }

@@ -25,6 +25,13 @@ static inline int64_t k2_number_session(int64_t number) {
     return number / K2_NUMBER_DAY;
 }
 
+/* What the time of a record may be: 1900 up to, not including, 2200. */
+#define K2_TIME_MIN_US (-2208988800000000ll)
+#define K2_TIME_MAX_US 7258118400000000ll
+/* What numbers that carry a day (days since the epoch) are above; 0 for days that no record may be
+ * of, whose numbers would not fit. */
+int64_t k2_day_number(int32_t day);
+
 /* The log's key of a row is "exchange.symbol"; its log partition follows from it by murmur2. */
 uint32_t k2_key_partition(struct k2_str key, uint32_t partition_count);
 

@@ -243,7 +243,7 @@ static int64_t day_number(struct k2_lane *lane, int64_t time_us) {
     int32_t day = k2_days_from_us(time_us);
     if (day != lane->numbered_day || !lane->day_number) {
         lane->numbered_day = day;
-        lane->day_number = k2_yyyymmdd(day) * K2_NUMBER_DAY;
+        lane->day_number = k2_day_number(day);
     }
     return lane->day_number;
 }
@@ -279,10 +279,10 @@ static int64_t restart(struct k2_lane *lane, struct k2_key *key, uint32_t row, i
     return b->col[c->source_sequence].i64[row] = key->reset_day + raw;
 }
 
-/* Gives the row its platform sequence where the feed did not, and tells its number. *ret_dense: a
- * hole in these numbers is a gap. */
-static int64_t number_row(struct k2_lane *lane, const struct k2_step *s, bool *ret_is_source,
-                          bool *ret_is_dense) {
+/* Gives the row its platform sequence where the feed did not, and tells its number; one whose time
+ * cannot be begins no session. *ret_dense: a hole in these numbers is a gap. */
+static int64_t number_row(struct k2_lane *lane, const struct k2_step *s, bool has_time,
+                          bool *ret_is_source, bool *ret_is_dense) {
     struct k2_batch *b = lane->window.rows;
     struct k2_key *key = s->key;
     uint32_t row = s->row;
@@ -291,7 +291,7 @@ static int64_t number_row(struct k2_lane *lane, const struct k2_step *s, bool *r
     int64_t *platform = &b->col[c->platform_sequence].i64[row];
     bool is_given = *platform > 0;
     if (!is_given)
-        *platform = K2_MAX(key->last_platform + 1, day_number(lane, time_us) + 1);
+        *platform = K2_MAX(key->last_platform, has_time ? day_number(lane, time_us) : 0) + 1;
     key->last_platform = K2_MAX(key->last_platform, *platform);
     bool is_source = b->col[c->source_sequence].valid[row];
     *ret_is_source = is_source;
@@ -304,6 +304,8 @@ static int64_t number_row(struct k2_lane *lane, const struct k2_step *s, bool *r
     int64_t raw = b->col[c->source_sequence].i64[row];
     if (raw >= K2_NUMBER_DAY)
         return raw; /* carries its session already */
+    if (!has_time)
+        return key->reset_day + raw;
     return restart(lane, key, row, raw, time_us);
 }
 
@@ -358,7 +360,14 @@ static void take_numbered(struct k2_lane *lane, const struct k2_step *s) {
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     bool is_source, is_dense;
     struct k2_interval gap = {0};
-    int64_t number = number_row(lane, s, &is_source, &is_dense);
+    char text[160];
+    const char *code = k2_validate_time(lane, s->row, s->record->time_us, text);
+    if (K2_UNLIKELY(code) && !w->rows->col[c->source_sequence].valid[s->row]) {
+        /* Its number follows from its time, so nobody knows it: it must not move the key. */
+        k2_chain_set_aside(lane, s, "validate", code, text, true);
+        return;
+    }
+    int64_t number = number_row(lane, s, !code, &is_source, &is_dense);
     if (number <= 0) {
         k2_chain_set_aside(lane, s, "sequence", "NUMBER_NOT_POSITIVE",
                            "the sequence number is not above 0", true);
@@ -368,8 +377,8 @@ static void take_numbered(struct k2_lane *lane, const struct k2_step *s) {
     if (event == K2_SEQ_GAP && !s->is_replay)
         add_gap(lane, s->topic, s->key, s->record, gap);
     uint32_t *flags = &w->rows->col[c->flags].u32[s->row];
-    char text[160];
-    const char *code = k2_validate(lane, s->key, s->row, s->record->time_us, flags, text);
+    if (K2_LIKELY(!code))
+        code = k2_validate(lane, s->key, s->row, flags, text);
     bool must_look = event == K2_SEQ_FIRST || event == K2_SEQ_LOOK ||
                      (event == K2_SEQ_FILL && k2_number_session(number) < s->key->session);
     bool is_fill = event == K2_SEQ_FILL;

@@ -242,7 +242,7 @@ TEST(identity_venues_say_what_a_hole_means) {
 /* ---- the platform's numbers ---- */
 
 struct numbers {
-    int64_t of[2][8]; /* by symbol, A or B, and the trade's id */
+    int64_t of[2][10]; /* by symbol, A or B, and the trade's id */
 };
 
 static bool see_numbers(void *self, const struct k2_batch *rows) {
@@ -274,6 +274,35 @@ TEST(identity_of_rows_without_a_number_goes_by_their_own_day) {
     for (int i = 0; i < 4; i++)
         CHECK(numbers.of[0][i] == 20241004 * K2_NUMBER_DAY + i + 1);
     CHECK(numbers.of[1][4] == 20241002 * K2_NUMBER_DAY + 1);
+    rig_close(&r);
+}
+
+/* One record with a wrong date must not take all that follow to another day, or session. */
+TEST(identity_of_a_row_whose_time_cannot_be_moves_no_number) {
+    enum { FUTURE_DAYS = 30000, ABSURD_DAYS = 100000000 };
+    static const int64_t days[] = {0, FUTURE_DAYS, ABSURD_DAYS, -ABSURD_DAYS, 0};
+    struct numbers numbers = {0};
+    struct k2_pipeline_counts n;
+    struct rig r;
+    rig_open(&r);
+    open_pipeline(&r);
+    for (int i = 0; i < 5; i++) {
+        put(&r, "A", i, 1000);
+        r.batch->col[K2_TRADE_SOURCE_SEQUENCE].valid[i] = 0;
+        r.batch->col[K2_TRADE_TIMESTAMP].i64[i] += days[i] * 86400000000ll;
+    }
+    for (int i = 5; i < 9; i++)
+        put(&r, "B", i < 7 ? 991 + i : 992 + i, 1000);
+    put(&r, "B", 7, 1000); /* fell: with a time that can be it would begin a session */
+    r.batch->col[K2_TRADE_TIMESTAMP].i64[9] += FUTURE_DAYS * 86400000000ll;
+    put(&r, "B", 1001, 1000);
+    append(&r);
+    settle(&r);
+    k2_pipeline_counts(r.pipeline, &n);
+    CHECK(n.rows == 2 + 5 && n.rejected == 4 && n.late == 0 && n.duplicates == 0);
+    read_rows(&r, "market_data.trades", K2_TRADE, see_numbers, &numbers);
+    CHECK(numbers.of[0][0] == 20241004 * K2_NUMBER_DAY + 1);
+    CHECK(numbers.of[0][4] == 20241004 * K2_NUMBER_DAY + 2);
     rig_close(&r);
 }
 

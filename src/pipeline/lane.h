@@ -206,9 +206,12 @@ void k2_chain_fill(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
 /* settle.c: answers what is open and judges by it; before a commit, and when much is open. */
 bool k2_settle(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 bool k2_settle_is_due(const struct k2_lane *lane);
-/* validate.c: NULL, or the error code; text gets the words. Sets flags. */
+/* validate.c: NULL, or the error code; text gets the words. The time is judged apart, before the
+ * row's number is, which may follow from it. Sets flags. */
+const char *k2_validate_time(const struct k2_lane *lane, uint32_t row, int64_t log_time_us,
+                             char text[160]);
 const char *k2_validate(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
-                        int64_t log_time_us, uint32_t *flags, char text[160]);
+                        uint32_t *flags, char text[160]);
 /* lookup.c: answers lane->wanted from the table, and lane->letters from table and window. */
 bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) K2_MUST;

@@ -5,10 +5,6 @@
 #include "market/decimal.h"
 #include "pipeline/lane.h"
 
-/* Before 1900 or from 2200 on: no market data. */
-#define TIME_MIN_US (-2208988800000000ll)
-#define TIME_MAX_US 7258118400000000ll
-
 static bool may_be_negative(const struct k2_lane *lane, const struct k2_key *key) {
     if (!lane->negatives.count)
         return false;
@@ -76,14 +72,14 @@ static const char *check_quote(struct k2_lane *lane, const struct k2_key *key, u
     return code;
 }
 
-static const char *check_time(const struct k2_lane *lane, uint32_t row, int64_t log_time_us,
-                              char text[160]) {
+const char *k2_validate_time(const struct k2_lane *lane, uint32_t row, int64_t log_time_us,
+                             char text[160]) {
     const struct k2_kind_columns *c = &k2_kind_columns[lane->schema->kind];
     if (c->timestamp < 0)
         return NULL;
     int64_t us = lane->window.rows->col[c->timestamp].i64[row];
     int32_t nanos = lane->window.rows->col[c->nanos].i32[row];
-    if (us < TIME_MIN_US || us >= TIME_MAX_US || nanos < 0 || nanos > 999) {
+    if (us < K2_TIME_MIN_US || us >= K2_TIME_MAX_US || nanos < 0 || nanos > 999) {
         snprintf(text, 160, "timestamp %lld us and %d ns is not between the years 1900 and 2200",
                  (long long)us, nanos);
         return "TIME_ABSURD";
@@ -104,14 +100,11 @@ static bool is_name(struct k2_str s) {
 }
 
 const char *k2_validate(struct k2_lane *lane, const struct k2_key *key, uint32_t row,
-                        int64_t log_time_us, uint32_t *flags, char text[160]) {
+                        uint32_t *flags, char text[160]) {
     if (key->last_time_us == 0 && !is_name(k2_intern_str(&lane->strings, key->symbol))) {
         snprintf(text, 160, "symbol is empty, too long, or holds spaces or control characters");
         return "SYMBOL_MALFORMED";
     }
-    const char *code = check_time(lane, row, log_time_us, text);
-    if (code)
-        return code;
     if (lane->schema->kind == K2_TRADE)
         return check_trade(lane, key, row, flags, text);
     if (lane->schema->kind == K2_QUOTE)
