@@ -1,4 +1,4 @@
-/* lease.h -- who runs the pipeline of an embedded log (contracts 5.6).
+/* lease.h -- who runs the pipeline of an embedded log (docs/rules.md: log).
  *
  * One process at a time holds it; the kernel frees it when that process dies, however it dies.
  * Threads: one thread per lease.

@@ -1,4 +1,4 @@
-/* log.h -- the durable, ordered log between feeds and tables (contracts 5).
+/* log.h -- the durable, ordered log between feeds and tables (docs/rules.md: log).
  *
  * Invariants: (1) an offset names one record for ever; (2) an append is acknowledged when its
  * records survive a power cut; (3) a reader sees a prefix and never passes the durable end; (4) a

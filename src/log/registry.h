@@ -1,7 +1,7 @@
 /* registry.h -- schema ids: an id names one Avro schema for ever.
  *
  * The embedded backend is a folder shared by every process on the home: an id is fsynced under the
- * folder's lock before it is given out (contracts 8). Threads: any.
+ * folder's lock before it is given out (docs/rules.md: schema). Threads: any.
  */
 #ifndef K2_LOG_REGISTRY_H
 #define K2_LOG_REGISTRY_H

@@ -98,7 +98,8 @@ int k2_schema_column(const struct k2_schema *schema, struct k2_str name);
 int k2_name_index(const char *const *names, struct k2_str name);
 
 /* The Iceberg field ids K2 gives a new table: top level 1..n in column order, then the nested
- * fields in column order (element; key, value), as the Java library numbers them (contracts 8). */
+ * fields in column order (element; key, value), as the Java library numbers them (docs/rules.md:
+ * schema). */
 struct k2_field_ids {
     int32_t id;    /* of the column */
     int32_t inner; /* list element or map key; 0 for flat columns */

@@ -1,4 +1,4 @@
-/* topic.h -- names: topics, keys, numbers (contracts 2). */
+/* topic.h -- names: topics, keys, numbers (docs/rules.md: identity). */
 #ifndef K2_MARKET_TOPIC_H
 #define K2_MARKET_TOPIC_H
 
@@ -19,7 +19,7 @@ const struct k2_schema *k2_topic_schema(struct k2_str topic);
 /* The exchange a topic is for: the last part of its name, upper case. */
 void k2_topic_exchange(const char *topic, char ret_exchange[K2_TOPIC_MAX]);
 
-/* A number whose day matters: YYYYMMDD * 10^11 + n (contracts 2.3). */
+/* A number whose day matters: YYYYMMDD * 10^11 + n (docs/rules.md: identity). */
 #define K2_NUMBER_DAY 100000000000ll
 static inline int64_t k2_number_session(int64_t number) {
     return number / K2_NUMBER_DAY;

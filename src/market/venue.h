@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "market/schema.h"
 
-/* How a venue's source_sequence runs within (exchange, symbol, kind); contracts 2.2. */
+/* How a venue's source_sequence runs within (exchange, symbol, kind); docs/rules.md: identity. */
 enum k2_numbering {
     K2_NUMBERING_DENSE,   /* +1 each: a hole is a gap */
     K2_NUMBERING_RANGED,  /* first..last, dense */

@@ -249,7 +249,7 @@ static int64_t day_number(struct k2_lane *lane, int64_t time_us) {
 }
 
 /* A venue that began to count anew without saying so: the number moves into the new session and the
- * raw one is kept in vendor_data (contracts 2.3, 2.5). */
+ * raw one is kept in vendor_data (docs/rules.md: identity). */
 static int64_t restart(struct k2_lane *lane, struct k2_key *key, uint32_t row, int64_t raw,
                        int64_t time_us) {
     if (k2_sequence_fell(key, raw, time_us)) {
@@ -505,7 +505,7 @@ static bool has_room(const struct k2_lane *lane) {
 }
 
 /* What was committed already is taken once more by the settings it was taken by then
- * (contracts 3.2), new records by the window's. */
+ * (docs/rules.md: the chain), new records by the window's. */
 static bool use_settings(struct k2_lane *lane, const struct k2_part *part, bool is_replay,
                          struct k2_err *err) {
     if (K2_LIKELY(!is_replay && !lane->may_use_others))

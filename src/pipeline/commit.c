@@ -231,7 +231,7 @@ static void add_change(struct making *m, const struct k2_metadata **owner, int f
                                  .summary_count = m->summary_count};
 }
 
-/* Which topic a log_id stands for (contracts 6.1). */
+/* Which topic a log_id stands for (docs/rules.md: time travel and readers). */
 static void name_logs(struct making *m) {
     struct k2_lane *lane = m->lane;
     m->properties = k2_arena_new(&m->arena, struct k2_property, lane->topic_count + 1);

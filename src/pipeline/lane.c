@@ -60,7 +60,7 @@ static struct k2_lane_topic *new_topic(struct k2_lane *lane, const struct k2_top
     return topic;
 }
 
-/* Where the table stands in one log partition, held against the log (contracts 5.4). */
+/* Where the table stands in one log partition, held against the log (docs/rules.md: log). */
 static bool find_position(struct k2_lane *lane, struct k2_lane_topic *topic, int p,
                           const struct k2_log_range *range, struct k2_err *err) {
     struct k2_part *part = &topic->parts[p];
@@ -260,8 +260,8 @@ static bool wanted_settings(struct k2_lane *lane, struct k2_chain_settings *ret,
 }
 
 /* Between two commits: what is set now becomes what the chain works by, and the next commit of each
- * log partition that was taken by other settings writes a state object that says so (contracts
- * 3.2). */
+ * log partition that was taken by other settings writes a state object that says so (docs/rules.md:
+ * the chain). */
 static bool adopt_settings(struct k2_lane *lane, struct k2_err *err) {
     if (lane->schema->kind == K2_DEAD_LETTER || lane->schema->kind == K2_REFERENCE)
         return true;

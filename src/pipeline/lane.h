@@ -195,7 +195,7 @@ struct k2_step {
     const struct k2_record *record;
     struct k2_key *key;
     uint32_t row;
-    bool is_replay; /* committed already: state only (contracts 4) */
+    bool is_replay; /* committed already: state only (docs/rules.md: state) */
 };
 /* Makes the row a dead letter; one that may be there from an earlier run is looked up first. */
 void k2_chain_set_aside(struct k2_lane *lane, const struct k2_step *s, const char *stage,
@@ -217,7 +217,7 @@ bool k2_lookup_rows(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 bool k2_lookup_letters(struct k2_lane *lane, struct k2_err *err) K2_MUST;
 /* The row below row that has this number of row's key, or UINT32_MAX. */
 uint32_t k2_window_find(struct k2_lane *lane, uint32_t row, int64_t number);
-/* Equal content, as contracts 2.6 lists it. */
+/* Equal content, as docs/rules.md: identity lists it. */
 bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j);
 /* A hash of that content, for trades and quotes. */
 uint64_t k2_row_content_hash(const struct k2_batch *batch, uint32_t row);

@@ -1,5 +1,6 @@
 /* lookup.c -- is the row there already? One pruned scan of the table for all open questions
- * (contracts 2.7), slice by slice: names first, content only where a name was asked for. */
+ * (docs/rules.md: identity), slice by slice: names first, content only where a name was asked for.
+ */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "lake/table/read.h"
@@ -17,7 +18,7 @@ static bool same_int(const struct k2_batch *a, const struct k2_batch *b, int col
     return a->col[column].i64[i] == b->col[column].i64[j];
 }
 
-/* Content as contracts 2.6 has it. */
+/* Content as docs/rules.md: identity has it. */
 bool k2_rows_same(const struct k2_batch *a, uint32_t i, const struct k2_batch *b, uint32_t j) {
     if (a->schema->kind == K2_TRADE)
         return same_int(a, b, K2_TRADE_TIMESTAMP, i, j) &&
@@ -92,7 +93,7 @@ static uint32_t name_columns(enum k2_kind kind) {
            1u << c->platform_sequence;
 }
 
-/* ... and by these it is compared (contracts 2.6). */
+/* ... and by these it is compared (docs/rules.md: identity). */
 static uint32_t content_columns(enum k2_kind kind) {
     if (kind == K2_TRADE)
         return 1u << K2_TRADE_TIMESTAMP | 1u << K2_TRADE_NANOS | 1u << K2_TRADE_PRICE |

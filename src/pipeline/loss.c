@@ -1,5 +1,5 @@
-/* loss.c -- records a table never got to read, because the log no longer has them (contracts 5.4,
- * 5.5). The loss becomes a row of ops.gaps in the commit that moves the position past it.
+/* loss.c -- records a table never got to read, because the log no longer has them (docs/rules.md:
+ * log, 5.5). The loss becomes a row of ops.gaps in the commit that moves the position past it.
  */
 #include <inttypes.h>
 #include <stdio.h>

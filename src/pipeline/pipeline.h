@@ -1,10 +1,10 @@
 /* pipeline.h -- from the log to the tables: place, decode, sequence, validate, dedup, commit.
  *
- * Invariants (contracts 1-4): the rows of a commit are a function of state, records and table, and
- * of nothing else; positions, rows, ledgers and state land under one compare-and-swap; after any
- * crash the next pipeline goes on where the tables stand. One lane per main table (trades, quotes,
- * instruments, dead letters): lanes share nothing, so each may have a thread. Threads: the calls
- * below are for the owner's thread, bar those that say otherwise.
+ * Invariants (docs/rules.md: commit, state): the rows of a commit are a function of state, records
+ * and table, and of nothing else; positions, rows, ledgers and state land under one
+ * compare-and-swap; after any crash the next pipeline goes on where the tables stand. One lane per
+ * main table (trades, quotes, instruments, dead letters): lanes share nothing, so each may have a
+ * thread. Threads: the calls below are for the owner's thread, bar those that say otherwise.
  */
 #ifndef K2_PIPELINE_PIPELINE_H
 #define K2_PIPELINE_PIPELINE_H

@@ -393,7 +393,7 @@ TEST(pipeline_of_two_writers_one_lands) {
     rig_close(&r);
 }
 
-/* ---- a log that lost records (contracts 5.4, 5.5) ---- */
+/* ---- a log that lost records (docs/rules.md: log) ---- */
 
 static bool see_gap(void *self, const struct k2_batch *rows) {
     struct {

@@ -46,7 +46,7 @@ static bool is_ours(struct section *s, const struct k2_batch *rows, int log_id, 
 }
 
 /* The session of a venue that counts anew without saying so, as the chain keeps it: rows of it are
- * numbered in it, and the first of them began it (contracts 2.5). */
+ * numbered in it, and the first of them began it (docs/rules.md: identity). */
 static void take_session(struct k2_key *key, int64_t number, int64_t time_us) {
     int64_t day = number - number % K2_NUMBER_DAY;
     if (day < key->reset_day || !day)

@@ -1,4 +1,5 @@
-/* retain.c -- what of the log may go: nothing that a table or its state still needs (contracts 4).
+/* retain.c -- what of the log may go: nothing that a table or its state still needs (docs/rules.md:
+ * state).
  */
 #include "base/alloc.h"
 #include "pipeline/pipeline.h"

@@ -1,4 +1,4 @@
-/* sequence.h -- what a number says: in order, a gap, a fill, or look (contracts 2.5). */
+/* sequence.h -- what a number says: in order, a gap, a fill, or look (docs/rules.md: identity). */
 #ifndef K2_PIPELINE_SEQUENCE_H
 #define K2_PIPELINE_SEQUENCE_H
 
@@ -20,8 +20,8 @@ enum k2_sequence_event {
 enum k2_sequence_event k2_sequence_take(struct k2_key *key, int64_t number, bool is_dense,
                                         struct k2_interval *ret_gap);
 
-/* Whether raw, at time_us, shows that the venue began to count anew (contracts 2.5, RESET without
- * session ids): it fell by more than half while time moved on by more than an hour. */
+/* Whether raw, at time_us, shows that the venue began to count anew (docs/rules.md: identity, RESET
+ * without session ids): it fell by more than half while time moved on by more than an hour. */
 bool k2_sequence_fell(const struct k2_key *key, int64_t raw, int64_t time_us);
 
 #endif

@@ -1,4 +1,5 @@
-/* state.h -- what the chain knows of every key, and the object it is kept in (contracts 4).
+/* state.h -- what the chain knows of every key, and the object it is kept in (docs/rules.md:
+ * state).
  *
  * A key is (exchange, symbol) of one topic; it lives in one log partition. Invariants: gaps[] is
  * sorted and disjoint, all below last; held is the offset from which the key's records are passed

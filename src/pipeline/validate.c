@@ -1,5 +1,5 @@
-/* validate.c -- what a record must satisfy to become a row (contracts 3). No clock: "future" is
- * measured against the time the log took the record. */
+/* validate.c -- what a record must satisfy to become a row (docs/rules.md: the chain). No clock:
+ * "future" is measured against the time the log took the record. */
 #include <stdio.h>
 
 #include "market/decimal.h"

@@ -1,4 +1,5 @@
-/* digest.h -- one number for the rows that were emitted, in the order they were (contracts 9).
+/* digest.h -- one number for the rows that were emitted, in the order they were (docs/rules.md:
+ * digest).
  *
  * Per row, for each non-null stored column in schema order, but log_* and quality_flags: the
  * column's number from 1 (u16), then ints and times i64, decimals i64 times 10^8, strings u32

@@ -1,4 +1,4 @@
-/* gate.h -- which SQL of users K2 runs (contracts 7).
+/* gate.h -- which SQL of users K2 runs (docs/rules.md: SQL from users).
  *
  * Invariants: what passes is exactly one SELECT whose parse tree, as DuckDB itself parses it, names
  * only K2's tables, its own CTEs and functions from a reviewed list. Everything the gate does not

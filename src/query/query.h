@@ -1,4 +1,4 @@
-/* query.h -- SQL over one pinned set of tables (contracts 6, 7).
+/* query.h -- SQL over one pinned set of tables (docs/rules.md: time travel and readers).
  *
  * Invariants: a query pins all its tables in one catalog read and sees exactly their committed
  * rows; user SQL is one SELECT whose parse tree names only K2's tables, its own CTEs and allowed

@@ -1,7 +1,7 @@
 /* views_select.c -- what each SQL table is, over the stored tables. */
 #include "query/views.h"
 
-/* The number of a message: the venue's, else K2's own (contracts 2). */
+/* The number of a message: the venue's, else K2's own (docs/rules.md: identity). */
 #define NUMBER "coalesce(source_sequence, platform_sequence)"
 
 static void put_column(struct k2_buf *sql, const struct k2_source_column *column) {

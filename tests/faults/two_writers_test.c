@@ -1,6 +1,6 @@
 /* two_writers_test.c -- two pipelines forced onto the same log partitions with equal epochs, one
  * stopped in the middle of a commit and continued when the other has gone on: nothing is lost,
- * nothing is there twice (contracts 1.2).
+ * nothing is there twice (docs/rules.md: commit).
  */
 #include <fcntl.h>
 #include <signal.h>

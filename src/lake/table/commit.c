@@ -1,4 +1,4 @@
-/* commit.c -- lands changes of several tables under one swap (contracts 1).
+/* commit.c -- lands changes of several tables under one swap (docs/rules.md: commit).
  *
  * queue -> load the bases in one catalog read -> check every move -> manifests (once) -> manifest
  * list and metadata file (per attempt) -> swap. A swap that was lost starts over from the load; one
@@ -175,7 +175,7 @@ static enum outcome look_up(struct k2_commit *commit) {
     return UNKNOWN;
 }
 
-/* After an error nothing of the commit is deleted any more (contracts 1.5). */
+/* After an error nothing of the commit is deleted any more (docs/rules.md: commit). */
 static bool swap(struct k2_commit *commit, enum outcome *ret_outcome, struct k2_err *err) {
     struct k2_swap swaps[K2_COMMIT_TABLES];
     for (int i = 0; i < commit->count; i++)

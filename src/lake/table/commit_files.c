@@ -205,8 +205,8 @@ static int64_t partitions_of(const struct k2_change *change) {
     return count;
 }
 
-/* Whether a move goes on in another log (contracts 5.4): its two offsets count different records,
- * so it is told apart from the others. */
+/* Whether a move goes on in another log (docs/rules.md: log): its two offsets count different
+ * records, so it is told apart from the others. */
 static bool is_accepted(const struct k2_move *move) {
     return strcmp(move->from.log_id, move->to.log_id) != 0;
 }

@@ -1,4 +1,4 @@
-/* position.c -- where the log stands, in table properties (contracts 1.1).
+/* position.c -- where the log stands, in table properties (docs/rules.md: commit).
  *
  *   k2.pos.<topic>/<log partition> =
  *       {"log":"<log id>","next":N,"epoch":N,"state":"<object>","at":N}

@@ -2,8 +2,8 @@
  *
  * Spec structs use the spec's words (apache/iceberg format/spec.md). Invariants: a k2_metadata is
  * one metadata file, immutable once loaded, reference counted; a commit adds a snapshot to every
- * table it changes and lands whole or not at all (contracts 1). Threads: a k2_lake may be used by
- * any thread; metadata objects are shared read-only.
+ * table it changes and lands whole or not at all (docs/rules.md: commit). Threads: a k2_lake may be
+ * used by any thread; metadata objects are shared read-only.
  */
 #ifndef K2_LAKE_TABLE_TABLE_H
 #define K2_LAKE_TABLE_TABLE_H
@@ -96,8 +96,8 @@ const struct k2_snapshot *k2_metadata_snapshot(const struct k2_metadata *metadat
 const struct k2_snapshot *k2_metadata_snapshot_at(const struct k2_metadata *metadata, int64_t ms);
 const struct k2_ref *k2_metadata_find_ref(const struct k2_metadata *metadata, struct k2_str name);
 struct k2_str k2_snapshot_summary(const struct k2_snapshot *snapshot, const char *key);
-/* The field ids of K2's columns in this table, by the property k2.columns (contracts 8). INVALID
- * names a column that was dropped or narrowed by others. ids[schema->column_count]. */
+/* The field ids of K2's columns in this table, by the property k2.columns (docs/rules.md: schema).
+ * INVALID names a column that was dropped or narrowed by others. ids[schema->column_count]. */
 bool k2_metadata_field_ids(const struct k2_metadata *metadata, const struct k2_schema *schema,
                            struct k2_field_ids *ids, struct k2_err *err) K2_MUST;
 
@@ -145,7 +145,8 @@ bool k2_partition_of(const struct k2_metadata *metadata, const struct k2_batch *
 void k2_data_path(const struct k2_metadata *metadata, const struct k2_partition_value *values,
                   struct k2_random *random, struct k2_buf *out);
 
-/* ---- positions (contracts 1.1): the value of the property k2.pos.<topic>/<log partition> ---- */
+/* ---- positions (docs/rules.md: commit): the value of the property k2.pos.<topic>/<log partition>
+ * ---- */
 struct k2_position {
     char log_id[37];
     int64_t next; /* the next offset to read */
@@ -173,8 +174,9 @@ struct k2_as_of {
     int64_t snapshot_id;
 };
 /* text: digits are a snapshot id; then a tag; then TOPIC/PARTITION@OFFSET, the commit that took
- * that record of the log (contracts 6.1); then a time (ISO 8601, zone or UTC). NULL: now. tables
- * may hold NULLs; text and tables are borrowed by *ret_as_of. Errors: NOT_FOUND, USAGE. */
+ * that record of the log (docs/rules.md: time travel and readers); then a time (ISO 8601, zone or
+ * UTC). NULL: now. tables may hold NULLs; text and tables are borrowed by *ret_as_of. Errors:
+ * NOT_FOUND, USAGE. */
 bool k2_as_of_find(const struct k2_metadata *const *tables, int count, const char *text,
                    struct k2_as_of *ret_as_of, struct k2_err *err) K2_MUST;
 /* The snapshot of one of the tables at that moment; NULL: it had none yet. */
@@ -206,7 +208,7 @@ struct k2_change {
 /* Lands all changes under one swap, or none. A change always adds a snapshot, even without files.
  * Errors: CONFLICT when a move's requirement fails against the current base (nothing is written:
  * reload positions and read the log again); others as of store and catalog. After an error the
- * outcome is known: an unknown one was looked up (contracts 1.5). */
+ * outcome is known: an unknown one was looked up (docs/rules.md: commit). */
 bool k2_lake_commit(struct k2_lake *lake, struct k2_change *changes, int count,
                     struct k2_err *err) K2_MUST;
 

@@ -1,5 +1,5 @@
 /* verify_account.c -- every offset a commit moved past became a row, a dead letter, a counted
- * duplicate or acknowledgement, or holds no record (contracts 1.1, 10).
+ * duplicate or acknowledgement, or holds no record (docs/rules.md: verify).
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* verify_rows.c -- every row of a main table, and every dead letter, has a log position of its own,
- * below the table's (contracts 6.1).
+ * below the table's (docs/rules.md: time travel and readers).
  *
  * Offsets are dense, so they are kept as bits: a map from (log id, log partition, offset / 65536)
  * to 8 KiB of them, a bit over one per row.
