@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/random.h"
 
 static void close_fd(int *fd) {
     if (*fd >= 0)
@@ -80,11 +81,15 @@ const char *k2_dir_temp(void) {
 char *k2_dir_make_temp(const char *parent, const char *name, struct k2_err *err) {
     if (!parent)
         parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : k2_dir_temp();
+    struct k2_random random;
     struct k2_buf path = {0};
-    k2_buf_printf(&path, "%s/%s-XXXXXX", parent, name);
+    char uuid[37];
+    k2_random_seed_os(&random);
+    k2_random_uuid(&random, uuid);
+    k2_buf_printf(&path, "%s/%s-%.8s", parent, name, uuid);
     char *made = k2_strdup(k2_buf_cstr(&path));
     k2_buf_done(&path);
-    if (mkdtemp(made))
+    if (mkdir(made, 0700) == 0)
         return made;
     k2_err_sys(err, "make a folder in %s", parent);
     k2_free(made);

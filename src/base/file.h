@@ -25,9 +25,9 @@ bool k2_fd_read_at(int fd, void *bytes, size_t len, int64_t offset, struct k2_er
 bool k2_dir_make(const char *path, struct k2_err *err) K2_MUST;
 /* Where files go that need not last: $TMPDIR, else /tmp. Not the caller's to free. */
 const char *k2_dir_temp(void);
-/* A new folder of the caller's own, <parent>/<name>-<six characters>, which it frees (k2_free) and
- * removes; NULL and err where it cannot be made. parent NULL: in memory (/dev/shm) where the system
- * allows that, else k2_dir_temp. */
+/* A new folder of the caller's own, <parent>/<name>-<eight characters>, which it frees (k2_free)
+ * and removes; NULL and err where it cannot be made. parent NULL: in memory (/dev/shm) where the
+ * system allows that, else k2_dir_temp. */
 char *k2_dir_make_temp(const char *parent, const char *name, struct k2_err *err) K2_MUST;
 /* fsync of the folder that holds path, so that a name made or renamed in it lasts. */
 bool k2_dir_sync_parent(const char *path, struct k2_err *err) K2_MUST;
