@@ -89,11 +89,9 @@ static double dictionary_bytes(uint32_t entries, uint32_t values) {
     return 8.0 * entries + (double)values * width / 8;
 }
 
-static struct k2_pq_plan delta_plan(bool is_aligned, bool is_long_match) {
-    return (struct k2_pq_plan){.encoding = K2_PQ_DELTA,
-                               .is_aligned = is_aligned,
-                               .is_zstd = true,
-                               .is_long_match = is_long_match};
+static struct k2_pq_plan delta_plan(bool is_aligned, enum k2_pq_search search) {
+    return (struct k2_pq_plan){
+        .encoding = K2_PQ_DELTA, .is_aligned = is_aligned, .is_zstd = true, .search = search};
 }
 
 static void use_dictionary(struct k2_pq_source *s, const struct k2_pq_dictionary *dictionary,
@@ -101,21 +99,23 @@ static void use_dictionary(struct k2_pq_source *s, const struct k2_pq_dictionary
     s->plan = (struct k2_pq_plan){.encoding = K2_PQ_RLE_DICTIONARY,
                                   .is_aligned = is_aligned,
                                   .is_zstd = is_zstd,
-                                  .is_long_match = true};
+                                  .search = K2_PQ_SEARCH_LONG};
     s->dictionary = dictionary;
     s->index = index;
 }
 
 static void choose_decimal(struct k2_parquet_writer *w, struct k2_pq_source *s) {
     const struct k2_pq_leaf *leaf = &s->leaf;
-    s->plan = delta_plan(true, true);
+    s->plan = delta_plan(true, K2_PQ_SEARCH_BOTH);
     if (deltas_are_simpler(w, leaf))
         return;
     uint32_t *index = k2_pq_scratch(&w->index, (size_t)leaf->values * sizeof *index);
     if (k2_pq_dictionary_i64(&w->dictionary, leaf->i64, leaf->values, s->bounds.low, s->bounds.high,
                              leaf->values / 2 + 1, index) &&
-        dictionary_bytes(w->dictionary.count, leaf->values) < delta_bits(leaf) / 8 * leaf->values)
+        dictionary_bytes(w->dictionary.count, leaf->values) < delta_bits(leaf) / 8 * leaf->values) {
+        k2_pq_dictionary_rank(&w->dictionary, s->bounds.low, s->bounds.high, index, leaf->values);
         use_dictionary(s, &w->dictionary, index, true, true);
+    }
 }
 
 /* Nanoseconds beyond the microsecond, partitions, tiers: small sets without an order. */
@@ -126,7 +126,7 @@ static void choose_i32(struct k2_parquet_writer *w, struct k2_pq_source *s) {
                              (int32_t)s->bounds.high, leaf->values / 4 + 1, index))
         use_dictionary(s, &w->dictionary, index, false, false);
     else
-        s->plan = delta_plan(false, false);
+        s->plan = delta_plan(false, K2_PQ_SEARCH_SHORT);
 }
 
 /* Whether at most half of a sample's strings are distinct, and how much neighbours share. */
@@ -182,7 +182,7 @@ static void choose_text(struct k2_parquet_writer *w, struct k2_pq_source *s) {
     s->plan = (struct k2_pq_plan){.encoding = K2_PQ_PLAIN, .is_zstd = true};
     if (s->shape->type == K2_STRING && shared >= 0.25)
         s->plan = (struct k2_pq_plan){
-            .encoding = K2_PQ_DELTA_STRINGS, .is_zstd = true, .is_long_match = true};
+            .encoding = K2_PQ_DELTA_STRINGS, .is_zstd = true, .search = K2_PQ_SEARCH_LONG};
 }
 
 /* Elements of lists and maps come with their dictionary; it is dropped where most elements are
@@ -211,7 +211,7 @@ void k2_pq_choose(struct k2_parquet_writer *writer, struct k2_pq_source *source)
         if (source->shape->type == K2_DECIMAL)
             choose_decimal(writer, source);
         else
-            source->plan = delta_plan(false, true);
+            source->plan = delta_plan(false, K2_PQ_SEARCH_LONG);
         break;
     case K2_PQ_VALUES_TEXT: choose_text(writer, source); break;
     case K2_PQ_VALUES_INDEX: choose_index(writer, source); break;

@@ -1,4 +1,4 @@
-/* dictionary.h -- distinct values of a column chunk in order of first sight, and each row's index.
+/* dictionary.h -- distinct values of a column chunk, and each row's index: by first sight or rank.
  *
  * A dictionary is reused from chunk to chunk: clear, then add. Threads: belongs to one thread.
  */
@@ -12,6 +12,12 @@ struct k2_pq_slot {
     uint32_t entry;
 };
 
+/* An entry on its way to its rank. */
+struct k2_pq_ranked {
+    uint64_t key;
+    uint32_t entry;
+};
+
 struct k2_pq_dictionary {
     uint32_t count;
     uint32_t cap;
@@ -21,6 +27,8 @@ struct k2_pq_dictionary {
     uint32_t slot_count, slots_used; /* slots_used: how many the current contents may occupy */
     uint32_t *direct;                /* where integers lie close together: by value */
     uint32_t direct_cap;
+    struct k2_pq_ranked *ranked;
+    uint32_t ranked_cap;
     uint32_t expected; /* entries of the next integers, as the caller guesses: saves growing */
 };
 
@@ -38,6 +46,10 @@ bool k2_pq_dictionary_i64(struct k2_pq_dictionary *dictionary, const int64_t *va
 bool k2_pq_dictionary_i32(struct k2_pq_dictionary *dictionary, const int32_t *values,
                           uint32_t count, int32_t low, int32_t high, uint32_t entries_max,
                           uint32_t *index);
+/* Gives the integers within [low, high] ranks instead, the most frequent first and equally frequent
+ * ones by value, in dictionary and index: both are easier to compress then. */
+void k2_pq_dictionary_rank(struct k2_pq_dictionary *dictionary, int64_t low, int64_t high,
+                           uint32_t *index, uint32_t count);
 /* Appends an entry that the caller knows to be new. Returns its index. */
 uint32_t k2_pq_dictionary_push(struct k2_pq_dictionary *dictionary, struct k2_str s);
 

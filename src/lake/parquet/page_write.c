@@ -15,11 +15,6 @@
 enum {
     ZSTD_BODY_MIN = 64, /* smaller bodies are stored as they are */
     ZSTD_PAUSE = 7,     /* pages left alone after one that did not shrink */
-    LONG_MATCH = 7,
-    /* Bits of the compressor's hash tables where speed was asked for: what it would find with
-     * larger ones is worth less than the cache they take. */
-    HASH_LOG = 12,
-    HASH_LOG_LONG_MATCH = 10,
 };
 
 bool k2_pq_emit(struct k2_parquet_writer *writer, struct k2_str bytes, struct k2_err *err) {
@@ -56,7 +51,7 @@ static void put_deltas(const struct k2_pq_source *s, const struct k2_pq_stretch 
 static void put_strings(struct k2_parquet_writer *w, const struct k2_pq_text *text,
                         struct k2_buf *out, struct k2_pq_bounds *bounds) {
     uint32_t least, greatest;
-    k2_pq_put_delta_strings(text, &w->lengths, out, &least, &greatest);
+    k2_pq_put_delta_strings(text, &w->lengths, out, w->cuts, &least, &greatest);
     if (text->count)
         *bounds = (struct k2_pq_bounds){.has = true,
                                         .least = k2_pq_text_at(text, least),
@@ -94,36 +89,6 @@ static void put_levels(const uint8_t *levels, const struct k2_pq_stretch *at, in
     *ret_bytes = (int32_t)(out->len - start);
 }
 
-/* Contexts keep their tables from page to page. */
-static ZSTD_CCtx *compressor(struct k2_parquet_writer *w, bool is_long_match) {
-    bool is_fast = w->opts.zstd_level <= 1;
-    is_long_match = is_long_match && is_fast;
-    ZSTD_CCtx **place = is_long_match ? &w->zstd_long : &w->zstd;
-    if (!*place) {
-        *place = ZSTD_createCCtx();
-        K2_ASSERT(*place);
-        ZSTD_CCtx_setParameter(*place, ZSTD_c_compressionLevel, w->opts.zstd_level);
-        if (is_fast)
-            ZSTD_CCtx_setParameter(*place, ZSTD_c_hashLog,
-                                   is_long_match ? HASH_LOG_LONG_MATCH : HASH_LOG);
-        if (is_long_match)
-            ZSTD_CCtx_setParameter(*place, ZSTD_c_minMatch, LONG_MATCH);
-    }
-    return *place;
-}
-
-/* Appends body to out, compressed. */
-static bool zstd_append(struct k2_parquet_writer *w, bool is_long_match, struct k2_str body,
-                        struct k2_buf *out, struct k2_err *err) {
-    size_t bound = ZSTD_compressBound(body.len);
-    char *to = k2_buf_reserve(out, bound);
-    size_t bytes = ZSTD_compress2(compressor(w, is_long_match), to, bound, body.ptr, body.len);
-    if (ZSTD_isError(bytes))
-        return k2_err_set(err, K2_BUG, "zstd: %s", ZSTD_getErrorName(bytes));
-    out->len += bytes;
-    return true;
-}
-
 static bool check_page_size(const struct k2_parquet_writer *w, const struct k2_pq_source *s,
                             size_t bytes, struct k2_err *err) {
     if (bytes < INT32_MAX / 2)
@@ -139,6 +104,7 @@ bool k2_pq_write_dictionary(struct k2_parquet_writer *writer, const struct k2_pq
     k2_buf_clear(&w->body);
     k2_buf_clear(&w->stored);
     k2_buf_clear(&w->header);
+    w->cuts[0] = w->cuts[1] = 0;
     if (source->leaf.kind == K2_PQ_VALUES_I64)
         k2_buf_append(&w->body, dictionary->numbers, (size_t)dictionary->count * 8);
     for (uint32_t i = 0; i < dictionary->count && source->leaf.kind != K2_PQ_VALUES_I64; i++)
@@ -148,7 +114,7 @@ bool k2_pq_write_dictionary(struct k2_parquet_writer *writer, const struct k2_pq
             k2_pq_put_plain_str(dictionary->strings[i], &w->body);
     K2_TRY(check_page_size(w, source, w->body.len, err));
     if (source->plan.is_zstd)
-        K2_TRY(zstd_append(w, false, k2_buf_view(&w->body), &w->stored, err));
+        K2_TRY(k2_pq_compress(w, K2_PQ_SEARCH_SHORT, &w->stored, err));
     struct k2_str stored = k2_buf_view(source->plan.is_zstd ? &w->stored : &w->body);
     struct k2_thrift_out t;
     k2_thrift_open(&t, &w->header);
@@ -181,7 +147,7 @@ static bool store_body(struct k2_parquet_writer *w, struct k2_pq_leaf_state *sta
     *ret_is_zstd = false;
     if (plan->is_zstd && w->body.len >= ZSTD_BODY_MIN && state->zstd_pause == 0) {
         size_t levels = w->stored.len;
-        K2_TRY(zstd_append(w, plan->is_long_match, k2_buf_view(&w->body), &w->stored, err));
+        K2_TRY(k2_pq_compress(w, plan->search, &w->stored, err));
         size_t bytes = w->stored.len - levels;
         if (bytes > w->body.len - w->body.len / 32)
             state->zstd_pause = ZSTD_PAUSE;
@@ -205,6 +171,7 @@ bool k2_pq_write_page(struct k2_parquet_writer *writer, struct k2_pq_leaf_state 
     k2_buf_clear(&w->body);
     k2_buf_clear(&w->stored);
     k2_buf_clear(&w->header);
+    w->cuts[0] = w->cuts[1] = 0;
     if (shape->max_rep)
         put_levels(source->leaf.rep, stretch, shape->max_rep, &w->stored, &rep_bytes);
     if (shape->max_def)

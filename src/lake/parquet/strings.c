@@ -1,6 +1,7 @@
 /* strings.c -- PLAIN, DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY strings, and their order. */
 #include "lake/parquet/strings.h"
 
+#include "lake/parquet/bitpack.h"
 #include "lake/parquet/delta.h"
 #include "lake/parquet/format.h"
 
@@ -36,12 +37,11 @@ size_t k2_pq_shared_prefix(struct k2_str a, struct k2_str b) {
 }
 
 /* What a walk over a text finds: its extremes and, where prefix is not NULL, how much each string
- * shares with the one before and how much it adds. Neighbours tell the direction: only where the
+ * shares with the one before and what is left of it. Neighbours tell the direction: only where the
  * sequence turns can an extreme lie, and in sorted data it hardly ever turns. */
 struct walk {
     uint32_t least, greatest;
     int32_t *prefix, *suffix;
-    size_t added; /* bytes of all suffixes */
 };
 
 /* The string before i is where the sequence turns, or its end. */
@@ -58,10 +58,9 @@ static inline __attribute__((always_inline)) void walk_text(const struct k2_pq_t
     int direction = 0;
     const char *bytes = text->bytes;
     uint32_t before = text->ends[-1], start = text->ends[0];
-    size_t added = start - before;
     if (has_lengths) {
         walk->prefix[0] = 0;
-        walk->suffix[0] = (int32_t)added;
+        walk->suffix[0] = (int32_t)(start - before);
     }
     for (uint32_t i = 1; i < text->count; i++) {
         uint32_t end = text->ends[i];
@@ -73,7 +72,6 @@ static inline __attribute__((always_inline)) void walk_text(const struct k2_pq_t
         if (has_lengths) {
             walk->prefix[i] = (int32_t)same;
             walk->suffix[i] = (int32_t)(b - same);
-            added += b - same;
         }
         if (order && order != direction) {
             turn(text, i, order, walk);
@@ -83,7 +81,6 @@ static inline __attribute__((always_inline)) void walk_text(const struct k2_pq_t
         start = end;
     }
     turn(text, text->count, 0, walk);
-    walk->added = added;
 }
 
 void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint32_t *ret_greatest) {
@@ -121,8 +118,58 @@ static void put_lengths(const int32_t *lengths, uint32_t count, struct k2_buf *o
     out->len += (size_t)(end - to);
 }
 
+enum { EVEN_BLOCK = 512, EVEN_MAX = 32 };
+
+/* The length that most suffixes of a block are given, so that their lengths need hardly any bits; 0
+ * where that would cost more. A byte more than needed costs one, a suffix that must be longer all
+ * the same costs about five by breaking the run, and uneven lengths cost their bits, twice. */
+static int32_t even_length(const int32_t *suffix, uint32_t count) {
+    enum { ODD_ONE = 5, BITS_OF_BYTE = 4 };
+    uint32_t counts[EVEN_MAX + 1] = {0};
+    int32_t least = INT32_MAX, greatest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        counts[K2_MIN(suffix[i], EVEN_MAX)]++;
+        least = K2_MIN(least, suffix[i]);
+        greatest = K2_MAX(greatest, suffix[i]);
+    }
+    int64_t width = k2_bit_width(2 * (uint64_t)(greatest - least));
+    int64_t best = 2 * width * count / BITS_OF_BYTE, more = 0, below = 0;
+    int32_t even = 0;
+    for (int32_t length = 1; length < EVEN_MAX; length++) {
+        below += counts[length - 1];
+        more += below;
+        int64_t odd = (int64_t)count - below - counts[length];
+        if (more + ODD_ONE * odd < best) {
+            best = more + ODD_ONE * odd;
+            even = length;
+        }
+    }
+    return even;
+}
+
+/* A string may share less with the one before than it could. */
+static void even_out(int32_t *prefix, int32_t *suffix, uint32_t count) {
+    for (uint32_t at = 0; at < count; at += EVEN_BLOCK) {
+        uint32_t end = K2_MIN(count, at + EVEN_BLOCK);
+        int32_t even = even_length(suffix + at, end - at);
+        for (uint32_t i = at; i < end; i++) {
+            int32_t len = prefix[i] + suffix[i];
+            suffix[i] = K2_MIN(K2_MAX(suffix[i], even), len);
+            prefix[i] = len - suffix[i];
+        }
+    }
+}
+
+static size_t sum_lengths(const int32_t *lengths, uint32_t count) {
+    size_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += (uint32_t)lengths[i];
+    return sum;
+}
+
 void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scratch,
-                             struct k2_buf *out, uint32_t *ret_least, uint32_t *ret_greatest) {
+                             struct k2_buf *out, size_t cuts[2], uint32_t *ret_least,
+                             uint32_t *ret_greatest) {
     uint32_t count = text->count;
     int32_t *prefix = k2_pq_scratch(scratch, (size_t)count * 8), *suffix = prefix + count;
     struct walk walk = {.prefix = prefix, .suffix = suffix};
@@ -131,10 +178,14 @@ void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scrat
         walk_text(text, true, &walk);
     *ret_least = walk.least;
     *ret_greatest = walk.greatest;
+    even_out(prefix, suffix, count);
     put_lengths(prefix, count, out);
+    cuts[0] = out->len;
     put_lengths(suffix, count, out);
-    char *to = k2_buf_reserve(out, walk.added + K2_PQ_SLACK);
-    out->len += walk.added;
+    cuts[1] = out->len;
+    size_t added = sum_lengths(suffix, count);
+    char *to = k2_buf_reserve(out, added + K2_PQ_SLACK);
+    out->len += added;
     for (uint32_t i = 0; i < count; i++) {
         const char *from = bytes + text->ends[i] - suffix[i];
         if (suffix[i] <= 8)

@@ -27,10 +27,12 @@ size_t k2_pq_shared_prefix(struct k2_str a, struct k2_str b);
 void k2_pq_text_bounds(const struct k2_pq_text *text, uint32_t *ret_least, uint32_t *ret_greatest);
 
 /* Append the text in an encoding to out. scratch is room for the lengths. Who looks at neighbours
- * anyway tells the least and the greatest too, 0 for an empty text. */
+ * anyway tells the least and the greatest too, 0 for an empty text. cuts: where in out the second
+ * lengths and the bytes themselves begin. */
 void k2_pq_put_plain(const struct k2_pq_text *text, struct k2_buf *out);
 void k2_pq_put_delta_strings(const struct k2_pq_text *text, struct k2_buf *scratch,
-                             struct k2_buf *out, uint32_t *ret_least, uint32_t *ret_greatest);
+                             struct k2_buf *out, size_t cuts[2], uint32_t *ret_least,
+                             uint32_t *ret_greatest);
 /* One string of PLAIN. */
 void k2_pq_put_plain_str(struct k2_str s, struct k2_buf *out);
 

@@ -41,18 +41,12 @@ static void restart_leaf(struct k2_pq_leaf_state *leaf, const struct k2_pq_shape
         .shape = *shape, .least = leaf->least, .greatest = leaf->greatest};
 }
 
-static void free_compressors(struct k2_parquet_writer *w) {
-    ZSTD_freeCCtx(w->zstd);
-    ZSTD_freeCCtx(w->zstd_long);
-    w->zstd = w->zstd_long = NULL;
-}
-
 bool k2_parquet_writer_restart(struct k2_parquet_writer *writer, struct k2_sink *sink,
                                const struct k2_schema *schema, const struct k2_field_ids *ids,
                                const struct k2_parquet_opts *opts, struct k2_err *err) {
     K2_TRY(check_opts(opts, err));
     if (writer->opts.zstd_level != opts->zstd_level)
-        free_compressors(writer);
+        k2_pq_compressors_free(writer);
     writer->sink = sink;
     writer->schema = schema;
     writer->opts = *opts;
@@ -83,7 +77,7 @@ void k2_parquet_writer_free(struct k2_parquet_writer *writer) {
         k2_buf_done(&writer->leaves[i].least);
         k2_buf_done(&writer->leaves[i].greatest);
     }
-    free_compressors(writer);
+    k2_pq_compressors_free(writer);
     k2_pq_builder_done(&writer->builder);
     k2_pq_packed_done(&writer->packed);
     k2_pq_dictionary_done(&writer->dictionary);

@@ -9,12 +9,20 @@
 #include "lake/parquet/parquet.h"
 #include "lake/parquet/stats.h"
 
+/* What a compressor in a hurry looks for. */
+enum k2_pq_search {
+    K2_PQ_SEARCH_SHORT, /* repeats of any length: text, plain values */
+    K2_PQ_SEARCH_LONG,  /* long ones only: faster where there are hardly others */
+    K2_PQ_SEARCH_BOTH,  /* each by a table of its own: small steps, which repeat in runs */
+    K2_PQ_SEARCHES
+};
+
 /* How the values of a chunk are written. */
 struct k2_pq_plan {
     enum k2_pq_encoding encoding;
-    bool is_aligned;    /* bit widths are whole bytes, for the compressor that follows */
-    bool is_zstd;       /* pages that shrink are compressed */
-    bool is_long_match; /* the compressor looks for long repeats only: faster on wide integers */
+    bool is_aligned; /* bit widths are whole bytes, for the compressor that follows */
+    bool is_zstd;    /* pages that shrink are compressed */
+    enum k2_pq_search search;
 };
 
 struct k2_pq_page {
@@ -64,12 +72,13 @@ struct k2_parquet_writer {
     int group_count, group_cap;
     struct k2_arena arena;
     struct k2_buf blooms, column_indexes, offset_indexes;
-    ZSTD_CCtx *zstd, *zstd_long; /* made when first needed */
+    ZSTD_CCtx *zstd[K2_PQ_SEARCHES]; /* made when first needed */
     struct k2_pq_builder builder;
     struct k2_pq_packed packed;
     const uint32_t *prepared; /* rows that are packed for files to come; NULL: none */
     uint32_t prepared_count;
     struct k2_pq_dictionary dictionary; /* of the chunk at hand, where the leaf has none */
+    size_t cuts[2]; /* places in body, rising, where bytes of another kind begin; 0: none */
     struct k2_buf index, body, stored, header, lengths, seen, sample, bound, page_bounds;
     struct k2_pq_page *pages; /* of the chunk at hand */
     int page_count, page_cap;
@@ -95,6 +104,11 @@ bool k2_pq_write_chunk(struct k2_parquet_writer *writer, struct k2_pq_leaf_state
 /* Writes the dictionary page of a chunk. */
 bool k2_pq_write_dictionary(struct k2_parquet_writer *writer, const struct k2_pq_source *source,
                             struct k2_pq_chunk *chunk, struct k2_err *err) K2_MUST;
+/* Appends body, compressed, to out; what lies beyond a cut gets codes of its own. */
+bool k2_pq_compress(struct k2_parquet_writer *writer, enum k2_pq_search search, struct k2_buf *out,
+                    struct k2_err *err) K2_MUST;
+/* Frees the writer's compressors. */
+void k2_pq_compressors_free(struct k2_parquet_writer *writer);
 /* A stretch of a leaf that makes one page: whole rows. */
 struct k2_pq_stretch {
     uint32_t level, levels, value, values, rows;
