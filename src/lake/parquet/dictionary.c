@@ -136,52 +136,46 @@ static uint32_t *use_direct(struct k2_pq_dictionary *d, uint32_t places) {
     return d->direct;
 }
 
-bool k2_pq_dictionary_i64(struct k2_pq_dictionary *dictionary, const int64_t *values,
-                          uint32_t count, int64_t low, int64_t high, uint32_t entries_max,
-                          uint32_t *index) {
-    dictionary->count = 0;
+/* One body for both widths; is_wide is constant where it is inlined. */
+static inline __attribute__((always_inline)) bool index_numbers(struct k2_pq_dictionary *d,
+                                                                const void *values, bool is_wide,
+                                                                uint32_t count, int64_t low,
+                                                                int64_t high, uint32_t entries_max,
+                                                                uint32_t *index) {
+    const int64_t *wide = values;
+    const int32_t *narrow = values;
+    d->count = 0;
     uint64_t range = (uint64_t)high - (uint64_t)low;
     if (count && is_close(range, count)) {
-        uint32_t *direct = use_direct(dictionary, (uint32_t)range + 1);
+        uint32_t *direct = use_direct(d, (uint32_t)range + 1);
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t *place = &direct[(uint64_t)values[i] - (uint64_t)low];
+            int64_t value = is_wide ? wide[i] : narrow[i];
+            uint32_t *place = &direct[(uint64_t)value - (uint64_t)low];
             if (K2_UNLIKELY(*place == 0))
-                *place = add_number(dictionary, values[i]) + 1;
+                *place = add_number(d, value) + 1;
             index[i] = *place - 1;
         }
-        return dictionary->count <= entries_max;
+        return d->count <= entries_max;
     }
-    use_slots(dictionary, slots_for(dictionary->expected));
+    use_slots(d, slots_for(d->expected));
     for (uint32_t i = 0; i < count; i++) {
-        index[i] = find_number(dictionary, values[i]);
-        if (K2_UNLIKELY(dictionary->count > entries_max))
+        index[i] = find_number(d, is_wide ? wide[i] : narrow[i]);
+        if (K2_UNLIKELY(d->count > entries_max))
             return false;
     }
     return true;
 }
 
+bool k2_pq_dictionary_i64(struct k2_pq_dictionary *dictionary, const int64_t *values,
+                          uint32_t count, int64_t low, int64_t high, uint32_t entries_max,
+                          uint32_t *index) {
+    return index_numbers(dictionary, values, true, count, low, high, entries_max, index);
+}
+
 bool k2_pq_dictionary_i32(struct k2_pq_dictionary *dictionary, const int32_t *values,
                           uint32_t count, int32_t low, int32_t high, uint32_t entries_max,
                           uint32_t *index) {
-    dictionary->count = 0;
-    uint32_t range = (uint32_t)high - (uint32_t)low;
-    if (count && is_close(range, count)) {
-        uint32_t *direct = use_direct(dictionary, range + 1);
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t *place = &direct[(uint32_t)values[i] - (uint32_t)low];
-            if (K2_UNLIKELY(*place == 0))
-                *place = add_number(dictionary, values[i]) + 1;
-            index[i] = *place - 1;
-        }
-        return dictionary->count <= entries_max;
-    }
-    use_slots(dictionary, slots_for(dictionary->expected));
-    for (uint32_t i = 0; i < count; i++) {
-        index[i] = find_number(dictionary, values[i]);
-        if (K2_UNLIKELY(dictionary->count > entries_max))
-            return false;
-    }
-    return true;
+    return index_numbers(dictionary, values, false, count, low, high, entries_max, index);
 }
 
 /* ---- ranks ---- */
