@@ -36,8 +36,8 @@ void k2_bench_add(struct k2_bench *bench, const char *name, int64_t count, int64
 
 /* Each measures one part; the later ones of a whole run use what the earlier ones left. */
 typedef bool k2_bench_fn(struct k2_bench *bench, struct k2_err *err);
-k2_bench_fn k2_bench_machine, k2_bench_log, k2_bench_commit, k2_bench_replay, k2_bench_query,
-    k2_bench_csv, k2_bench_small_commits, k2_bench_parquet, k2_bench_avro, k2_bench_sequence,
-    k2_bench_dedup;
+k2_bench_fn k2_bench_machine, k2_bench_log, k2_bench_commit, k2_bench_size, k2_bench_replay,
+    k2_bench_query, k2_bench_csv, k2_bench_small_commits, k2_bench_parquet, k2_bench_avro,
+    k2_bench_sequence, k2_bench_dedup;
 
 #endif

@@ -49,54 +49,71 @@ bool k2_bench_machine(struct k2_bench *bench, struct k2_err *err) {
 
 /* ---- in ---- */
 
+struct log_bytes {
+    struct k2_log *log;
+    int64_t bytes;
+};
+
 static bool sum_bytes(void *self, const struct k2_topic_info *info) {
-    struct k2_ingest *ingest = self;
+    struct log_bytes *sum = self;
     struct k2_err ignored;
     int64_t bytes = 0;
-    (void)!k2_log_bytes(ingest->home->log, info->name, &bytes, &ignored);
-    ingest->offset_bytes += bytes;
+    (void)!k2_log_bytes(sum->log, info->name, &bytes, &ignored);
+    sum->bytes += bytes;
     return true;
 }
 
-bool k2_bench_log(struct k2_bench *bench, struct k2_err *err) {
-    struct k2_ingest ingest = {.home = bench->home, .name = "bench"};
-    struct k2_sim_opts opts = {.rows = bench->rows, .symbols = 500, .seed = 1};
+/* The simulator's messages into the log of a home. */
+static bool fill_log(struct k2_home *home, const struct k2_sim_opts *opts, struct k2_err *err) {
+    struct k2_ingest ingest = {.home = home, .name = "bench"};
     struct k2_sim_truth truth = {0};
     struct k2_feed_out out = k2_ingest_out(&ingest);
-    struct k2_lap from = k2_lap_start();
-    bool ok = k2_sim_run(&opts, 0, &out, NULL, NULL, bench->home->clock, &truth, err);
+    bool ok = k2_sim_run(opts, 0, &out, NULL, NULL, home->clock, &truth, err);
     for (int i = 0; ok && i < ingest.ticket_count; i++)
-        ok = k2_log_wait(bench->home->log, &ingest.tickets[i], err);
+        ok = k2_log_wait(home->log, &ingest.tickets[i], err);
     k2_buf_done(&truth.json);
     k2_intern_done(&ingest.topics);
-    ok = ok && k2_log_topics(bench->home->log, sum_bytes, &ingest, err);
-    if (ok)
-        k2_bench_add(bench, "simulator to durable log", bench->rows, ingest.offset_bytes, from,
-                     K2_MARK_PER_SECOND, 2e6);
     return ok;
 }
 
-static bool table_bytes(struct k2_home *home, int64_t *ret, struct k2_err *err) {
-    const char *table = "market_data.trades";
+bool k2_bench_log(struct k2_bench *bench, struct k2_err *err) {
+    struct k2_sim_opts opts = {.rows = bench->rows, .symbols = 500, .seed = 1};
+    struct log_bytes sum = {.log = bench->home->log};
+    struct k2_lap from = k2_lap_start();
+    K2_TRY(fill_log(bench->home, &opts, err));
+    K2_TRY(k2_log_topics(bench->home->log, sum_bytes, &sum, err));
+    k2_bench_add(bench, "simulator to durable log", bench->rows, sum.bytes, from,
+                 K2_MARK_PER_SECOND, 2e6);
+    return true;
+}
+
+/* Adds the bytes of a kind's data files to *total. */
+static bool add_table_bytes(struct k2_home *home, enum k2_kind kind, int64_t *total,
+                            struct k2_err *err) {
+    const char *table = kind == K2_TRADE ? "market_data.trades" : "market_data.quotes";
     const struct k2_metadata *metadata = NULL;
     struct k2_scan scan = {0};
     K2_TRY(k2_lake_load(home->lake, &table, 1, &metadata, err));
     bool ok = !metadata ||
-              k2_table_scan(home->lake, metadata, k2_schema_of(K2_TRADE), 0, NULL, 0, &scan, err);
-    *ret = 0;
+              k2_table_scan(home->lake, metadata, k2_schema_of(kind), 0, NULL, 0, &scan, err);
     for (int i = 0; i < scan.file_count; i++)
-        *ret += scan.files[i].file_size;
+        *total += scan.files[i].file_size;
     k2_scan_done(&scan);
     k2_metadata_unref(metadata);
     return ok;
 }
 
-/* Everything in the log into tables, with commits of commit_rows (0: as set). */
+/* Everything in the log into tables, with commits of commit_rows and for no other reason (0: as
+ * set). */
 static bool drain(struct k2_home *home, int64_t commit_rows, struct k2_pipeline_counts *ret_counts,
                   struct k2_err *err) {
     struct k2_pipeline_opts opts;
     k2_home_pipeline_opts(home, "bench", &opts);
-    opts.commit_rows = commit_rows ? commit_rows : opts.commit_rows;
+    if (commit_rows) {
+        opts.commit_rows = commit_rows;
+        opts.commit_bytes = 16ll << 30;
+        opts.commit_age_ms = 3600000;
+    }
     struct k2_pipeline *pipeline = k2_pipeline_open(&opts, err);
     if (!pipeline)
         return false;
@@ -112,26 +129,42 @@ bool k2_bench_commit(struct k2_bench *bench, struct k2_err *err) {
     struct k2_pipeline_counts counts;
     int64_t bytes = 0;
     K2_TRY(drain(bench->home, 0, &counts, err));
-    K2_TRY(table_bytes(bench->home, &bytes, err));
+    K2_TRY(add_table_bytes(bench->home, K2_TRADE, &bytes, err));
     k2_bench_add(bench, "log to committed table", counts.rows, bytes, from, K2_MARK_PER_SECOND,
                  1.5e6);
     return true;
 }
 
+/* Trades and quotes in large commits: what a row takes where files are not small. */
+bool k2_bench_size(struct k2_bench *bench, struct k2_err *err) {
+    enum { COMMIT_ROWS = 2000000 };
+    char *dir = k2_strdup(k2_home_path(bench->home, "size"));
+    struct k2_home second = {
+        .dir = dir, .config = bench->home->config, .clock = bench->home->clock};
+    struct k2_sim_opts opts = {
+        .rows = bench->rows, .symbols = 500, .seed = 1, .quotes_per_trade = 1};
+    struct k2_pipeline_counts counts;
+    struct k2_lap from = k2_lap_start();
+    int64_t bytes = 0;
+    bool ok = k2_home_open(&second, K2_HOME_MAKE | K2_HOME_LAKE | K2_HOME_LOG, err) &&
+              fill_log(&second, &opts, err) && drain(&second, COMMIT_ROWS, &counts, err) &&
+              add_table_bytes(&second, K2_TRADE, &bytes, err) &&
+              add_table_bytes(&second, K2_QUOTE, &bytes, err);
+    if (ok)
+        k2_bench_add(bench, "trades and quotes in large files", counts.rows, bytes, from,
+                     K2_MARK_BYTES, 12);
+    k2_home_close(&second);
+    k2_free(dir);
+    return ok;
+}
+
 /* Commits of 10,000 rows: what one costs, its data file included. */
 bool k2_bench_small_commits(struct k2_bench *bench, struct k2_err *err) {
     enum { ROWS = 10000, COMMITS = 200 };
-    struct k2_ingest ingest = {.home = bench->home, .name = "bench"};
     struct k2_sim_opts opts = {
         .rows = K2_MIN(bench->rows, (int64_t)ROWS * COMMITS), .symbols = 500, .seed = 2};
-    struct k2_sim_truth truth = {0};
-    struct k2_feed_out out = k2_ingest_out(&ingest);
     struct k2_pipeline_counts counts;
-    bool ok = k2_sim_run(&opts, 0, &out, NULL, NULL, bench->home->clock, &truth, err);
-    for (int i = 0; ok && i < ingest.ticket_count; i++)
-        ok = k2_log_wait(bench->home->log, &ingest.tickets[i], err);
-    k2_buf_done(&truth.json);
-    k2_intern_done(&ingest.topics);
+    bool ok = fill_log(bench->home, &opts, err);
     struct k2_lap from = k2_lap_start();
     ok = ok && drain(bench->home, ROWS, &counts, err);
     if (ok)

@@ -20,7 +20,6 @@ struct k2_ingest {
     int ticket_count;
     struct k2_intern topics; /* appended to; each was held against the tables before */
     int64_t rows, events, started_ns, said_ns;
-    int64_t offset_bytes; /* of the files before the one being read */
 };
 /* Opens the home, takes the pipeline lock if it is free, and starts the pipeline. */
 bool k2_ingest_open(struct k2_ingest *ingest, struct k2_home *home, const char *name,
