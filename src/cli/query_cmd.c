@@ -70,19 +70,64 @@ static bool write_out(void *self, const void *bytes, size_t len, struct k2_err *
     return k2_out_flush(err);
 }
 
-bool k2_query_stream(struct k2_home *home, struct k2_str sql, const char *as_of,
-                     const struct k2_query_limits *limits, enum k2_format format, int fd,
+/* ---- opening ---- */
+
+/* The lake is opened on a thread of its own while this one starts DuckDB, which takes longer; what
+ * is left of that time goes into reading what the plan will want. Until the thread has ended, it
+ * alone uses the home. */
+struct lake_opening {
+    struct k2_home *home;
+    struct k2_str sql;
+    atomic_bool is_enough; /* DuckDB has started */
+    bool is_open;
+    struct k2_err err;
+};
+
+static void *open_lake(void *self) {
+    struct lake_opening *o = self;
+    o->is_open = k2_home_open(o->home, K2_HOME_LAKE, &o->err);
+    if (o->is_open)
+        k2_query_read_ahead(o->home->lake, o->sql, &o->is_enough);
+    return NULL;
+}
+
+bool k2_query_begin_home(struct k2_home *home, struct k2_str sql, struct k2_query **ret_begun,
+                         struct k2_err *err) {
+    struct lake_opening o = {.home = home, .sql = sql};
+    pthread_t thread;
+    bool has_thread = pthread_create(&thread, NULL, open_lake, &o) == 0;
+    struct k2_query *begun = k2_query_begin(err);
+    atomic_store(&o.is_enough, true);
+    if (has_thread)
+        pthread_join(thread, NULL);
+    else
+        open_lake(&o);
+    if (begun && o.is_open) {
+        *ret_begun = begun;
+        return true;
+    }
+    k2_query_free(begun);
+    if (!o.is_open)
+        *err = o.err;
+    return false;
+}
+
+/* ---- running ---- */
+
+bool k2_query_stream(struct k2_home *home, const struct k2_statement *statement,
                      struct k2_query_result *ret, struct k2_err *err) {
-    struct output output = {fd};
+    struct output output = {statement->fd};
     struct k2_query_opts opts = {.lake = home->lake,
-                                 .as_of = as_of,
-                                 .limits = *limits,
-                                 .spill = k2_home_path(home, "spill")};
+                                 .as_of = statement->as_of,
+                                 .limits = *statement->limits,
+                                 .spill = k2_home_path(home, "spill"),
+                                 .begun = statement->begun};
     struct canceller c = {.query = k2_query_open(&opts, err)};
     if (!c.query)
         return false;
     bool is_watched = watch_begin(&c);
-    bool ok = k2_query_run(c.query, sql, format, write_out, &output, ret, err);
+    bool ok =
+        k2_query_run(c.query, statement->sql, statement->format, write_out, &output, ret, err);
     watch_end(&c, is_watched);
     k2_query_free(c.query);
     return ok;
@@ -138,13 +183,14 @@ int k2_cmd_query(struct k2_home *home, const struct k2_args *args, struct k2_err
     }
     struct k2_query_limits limits;
     struct k2_query_result result = {0};
-    int fd = -1;
+    struct k2_statement statement = {
+        .as_of = k2_arg(args, "as-of"), .limits = &limits, .format = format, .fd = -1};
     struct k2_buf sql = {0};
-    const char *as_of = k2_arg(args, "as-of"), *text = args->count ? args->words[0] : "-";
+    const char *text = args->count ? args->words[0] : "-";
     bool ok = limits_of(home, args, &limits, err);
     if (!args->count && !path && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
         return ok && k2_home_open(home, K2_HOME_LAKE, err)
-                   ? k2_query_prompt(home, as_of, &limits, format, err)
+                   ? k2_query_prompt(home, statement.as_of, &limits, format, err)
                    : -1;
     if (ok && strcmp(text, "-") == 0)
         ok = read_stdin(&sql, err);
@@ -153,13 +199,16 @@ int k2_cmd_query(struct k2_home *home, const struct k2_args *args, struct k2_err
     if (ok && !k2_str_trim(k2_buf_view(&sql)).len)
         ok = k2_err_set(err, K2_USAGE,
                         "no SQL was given; try: k2 query \"select * from trades limit 10\"");
-    ok = ok && k2_home_open(home, K2_HOME_LAKE, err);
+    statement.sql = k2_buf_view(&sql);
+    ok = ok && k2_query_begin_home(home, statement.sql, &statement.begun, err);
     if (ok && path) {
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        ok = fd >= 0 || k2_err_sys(err, "create %s", path);
+        statement.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        ok = statement.fd >= 0 || k2_err_sys(err, "create %s", path);
+        if (!ok)
+            k2_query_free(statement.begun);
     }
-    ok = ok && k2_query_stream(home, k2_buf_view(&sql), as_of, &limits, format, fd, &result, err);
-    if (fd >= 0 && close(fd) && ok)
+    ok = ok && k2_query_stream(home, &statement, &result, err);
+    if (statement.fd >= 0 && close(statement.fd) && ok)
         ok = k2_err_sys(err, "write %s", path);
     if (!ok && path)
         unlink(path);
@@ -178,8 +227,10 @@ int k2_run_sql(struct k2_home *home, const char *sql, const char *format, struct
                    format);
         return -1;
     }
+    struct k2_statement statement = {
+        .sql = k2_str_of(sql), .limits = &limits, .format = form, .fd = -1};
     bool ok = limits_of(home, NULL, &limits, err) &&
-              (home->lake || k2_home_open(home, K2_HOME_LAKE, err)) &&
-              k2_query_stream(home, k2_str_of(sql), NULL, &limits, form, -1, &result, err);
+              (home->lake || k2_query_begin_home(home, statement.sql, &statement.begun, err)) &&
+              k2_query_stream(home, &statement, &result, err);
     return ok ? K2_EXIT_DONE : -1;
 }

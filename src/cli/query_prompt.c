@@ -97,7 +97,9 @@ static void run_sql(struct session *s, struct k2_str sql) {
     struct k2_query_result result = {0};
     struct k2_err err = {0};
     int64_t started = k2_monotonic_ns();
-    bool ok = k2_query_stream(s->home, sql, s->as_of, &s->limits, s->format, -1, &result, &err);
+    struct k2_statement statement = {
+        .sql = sql, .as_of = s->as_of, .limits = &s->limits, .format = s->format, .fd = -1};
+    bool ok = k2_query_stream(s->home, &statement, &result, &err);
     double ms = (double)(k2_monotonic_ns() - started) / 1e6;
     struct k2_err out_err = {0};
     if (!k2_out_flush(&out_err))

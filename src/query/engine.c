@@ -78,13 +78,16 @@ static void put_folder(struct k2_buf *sql, const char *dir, bool is_first) {
     k2_buf_done(&pattern);
 }
 
+/* What is the same for every engine. */
+static const char *const common_sql =
+    "SET TimeZone='UTC'; SET parquet_metadata_cache=true; SET enable_progress_bar=false; "
+    "SET allow_persistent_secrets=false; CREATE SCHEMA k2; CREATE SCHEMA market_data; "
+    "CREATE SCHEMA reference_data; CREATE SCHEMA ops; "
+    "SET search_path='market_data,reference_data,ops';";
+
 /* The order matters: a setting is refused once external access is off, all once it is locked. */
 static void lockdown_sql(const struct k2_engine_opts *opts, struct k2_buf *sql) {
-    k2_buf_text(sql, "SET TimeZone='UTC'; SET parquet_metadata_cache=true; "
-                     "SET enable_progress_bar=false; SET allow_persistent_secrets=false; "
-                     "CREATE SCHEMA k2; CREATE SCHEMA market_data; CREATE SCHEMA reference_data; "
-                     "CREATE SCHEMA ops; SET search_path='market_data,reference_data,ops'; "
-                     "SET temp_directory=");
+    k2_buf_text(sql, "SET temp_directory=");
     k2_sql_literal(sql, k2_str_of(opts->spill ? opts->spill : ""));
     if (opts->memory)
         k2_buf_printf(sql, "; SET memory_limit='%" PRId64 "B'", opts->memory);
@@ -96,12 +99,11 @@ static void lockdown_sql(const struct k2_engine_opts *opts, struct k2_buf *sql) 
     k2_buf_text(sql, "]; SET enable_external_access=false; SET lock_configuration=true;");
 }
 
-static bool open_database(struct k2_engine *engine, const struct k2_engine_opts *opts,
-                          struct k2_err *err) {
+static bool open_database(struct k2_engine *engine, int thread_count, struct k2_err *err) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     char threads[16];
     snprintf(threads, sizeof threads, "%ld",
-             opts->threads ? opts->threads : K2_MAX(1, K2_MIN(processors, 64)));
+             thread_count ? thread_count : K2_MAX(1, K2_MIN(processors, 64)));
     const char *const settings[][2] = {{"autoinstall_known_extensions", "false"},
                                        {"autoload_known_extensions", "false"},
                                        {"allow_community_extensions", "false"},
@@ -120,7 +122,7 @@ static bool open_database(struct k2_engine *engine, const struct k2_engine_opts 
     return ok;
 }
 
-struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_err *err) {
+struct k2_engine *k2_engine_start(int threads, struct k2_err *err) {
     struct k2_engine *engine = k2_new(struct k2_engine);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -128,17 +130,29 @@ struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_er
     pthread_cond_init(&engine->wake, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&engine->lock, NULL);
+    if (open_database(engine, threads, err) && k2_utc_register(engine->con, err) &&
+        k2_engine_exec(engine, common_sql, err))
+        return engine;
+    k2_err_wrap(err, "start the query engine");
+    k2_engine_free(engine);
+    return NULL;
+}
+
+bool k2_engine_lock(struct k2_engine *engine, const struct k2_engine_opts *opts,
+                    struct k2_err *err) {
     struct k2_buf sql = {0};
     lockdown_sql(opts, &sql);
-    bool ok = open_database(engine, opts, err) && k2_utc_register(engine->con, err) &&
-              k2_engine_exec(engine, k2_buf_cstr(&sql), err);
+    bool ok = k2_engine_exec(engine, k2_buf_cstr(&sql), err);
     k2_buf_done(&sql);
-    if (!ok) {
-        k2_err_wrap(err, "start the query engine");
-        k2_engine_free(engine);
-        return NULL;
-    }
-    return engine;
+    return ok || k2_err_wrap(err, "start the query engine");
+}
+
+struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_err *err) {
+    struct k2_engine *engine = k2_engine_start(opts->threads, err);
+    if (engine && k2_engine_lock(engine, opts, err))
+        return engine;
+    k2_engine_free(engine);
+    return NULL;
 }
 
 void k2_engine_free(struct k2_engine *engine) {

@@ -23,6 +23,11 @@ struct k2_engine_opts {
 struct k2_engine;
 /* Free with k2_engine_free. Strings are borrowed for the call. */
 struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_err *err) K2_MUST;
+/* The two halves of open. Nearly all of its time goes into the first, which needs to know no folder
+ * yet; nothing but the second, once, and free may follow it. */
+struct k2_engine *k2_engine_start(int threads, struct k2_err *err) K2_MUST;
+bool k2_engine_lock(struct k2_engine *engine, const struct k2_engine_opts *opts,
+                    struct k2_err *err) K2_MUST;
 void k2_engine_free(struct k2_engine *engine); /* NULL is fine */
 duckdb_connection k2_engine_connection(struct k2_engine *engine);
 /* DuckDB has met an error of its own after which only a new engine works. */

@@ -334,13 +334,27 @@ static void check_sql(struct both *b, const struct maker *m, int64_t seed, int64
 static void open_both(struct both *b, struct lake *lake) {
     struct k2_err err = {0};
     struct k2_buf root = {0};
-    struct k2_query_opts opts = {.lake = lake->lake};
+    atomic_bool is_enough = false;
+    k2_query_read_ahead(lake->lake, K2_STR("SELECT 'x' FROM Trades, none"), &is_enough);
+    struct k2_query_opts opts = {.lake = lake->lake, .begun = k2_query_begin(&err)};
+    CHECK_OK(opts.begun != NULL);
     CHECK_OK(k2_plan_root(lake->lake, &root, &err));
     b->pruned = k2_query_open(&opts, &err);
     CHECK_OK(b->pruned != NULL);
+    opts.begun = NULL;
     b->whole = k2_query_open_with(&opts, k2_buf_cstr(&root), plan_all, &b->whole, &err);
     CHECK_OK(b->whole != NULL);
     k2_buf_done(&root);
+}
+
+TEST(sql_wants_a_warehouse_of_files) {
+    struct lake lake;
+    struct k2_err err = {0};
+    lake_open_at(&lake, 1, "memory:");
+    struct k2_query_opts opts = {.lake = lake.lake, .begun = k2_query_begin(&err)};
+    CHECK_OK(opts.begun != NULL);
+    CHECK(!k2_query_open(&opts, &err) && err.code == K2_INVALID && strstr(err.msg, "warehouse"));
+    lake_close(&lake);
 }
 
 /* Few rows in each file: then many values are the first or last of one. */

@@ -52,10 +52,16 @@ static bool open_engine(struct k2_query *query, bool has_out, struct k2_err *err
                                   .out_dir = has_out ? out.ptr : NULL,
                                   .spill = query->spill ? query->private : NULL,
                                   .memory = query->limits.memory};
-    struct k2_engine *engine = ok ? k2_engine_open(&opts, err) : NULL;
+    struct k2_engine *engine = query->begun;
+    query->begun = NULL;
+    if (ok && !engine)
+        engine = k2_engine_start(opts.threads, err);
+    ok = ok && engine && k2_engine_lock(engine, &opts, err);
     k2_buf_done(&out);
-    if (!engine)
+    if (!ok) {
+        k2_engine_free(engine);
         return false;
+    }
     pthread_mutex_lock(&query->lock);
     struct k2_engine *old = query->engine;
     query->engine = engine;
@@ -67,10 +73,24 @@ static bool open_engine(struct k2_query *query, bool has_out, struct k2_err *err
     return true;
 }
 
-struct k2_query *k2_query_open_with(const struct k2_query_opts *opts, const char *root,
-                                    k2_planner_fn *plan, void *self, struct k2_err *err) {
+static struct k2_query *new_query(void) {
     struct k2_query *query = k2_new(struct k2_query);
     pthread_mutex_init(&query->lock, NULL);
+    return query;
+}
+
+struct k2_query *k2_query_begin(struct k2_err *err) {
+    struct k2_query *query = new_query();
+    query->begun = k2_engine_start(0, err);
+    if (query->begun)
+        return query;
+    k2_query_free(query);
+    return NULL;
+}
+
+struct k2_query *k2_query_open_with(const struct k2_query_opts *opts, const char *root,
+                                    k2_planner_fn *plan, void *self, struct k2_err *err) {
+    struct k2_query *query = opts->begun ? opts->begun : new_query();
     query->limits = opts->limits;
     query->root = k2_strdup(root);
     query->as_of = opts->as_of ? k2_strdup(opts->as_of) : NULL;
@@ -85,6 +105,41 @@ struct k2_query *k2_query_open_with(const struct k2_query_opts *opts, const char
     return query;
 }
 
+static bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* A bit for each kind of rows whose table is named by a word of sql, wherever that stands: what is
+ * read for a word in a string is read in vain. */
+static uint32_t kinds_in(struct k2_str sql) {
+    uint32_t kinds = 0;
+    for (size_t at = 0; at < sql.len; at++) {
+        struct k2_str word = {sql.ptr + at, 0};
+        while (at < sql.len && is_word(sql.ptr[at])) {
+            word.len++;
+            at++;
+        }
+        int id = word.len ? k2_sql_table_find(K2_STR(""), word) : -1;
+        for (int i = 0; id >= 0 && i < k2_sql_table_of(id)->kind_count; i++)
+            kinds |= 1u << k2_sql_table_of(id)->kinds[i];
+    }
+    return kinds;
+}
+
+void k2_query_read_ahead(struct k2_lake *lake, struct k2_str sql, const atomic_bool *is_enough) {
+    const char *names[K2_KIND_COUNT];
+    struct k2_arena arena = {0};
+    uint32_t kinds = kinds_in(sql);
+    int count = 0;
+    for (int kind = 0; kind < K2_KIND_COUNT; kind++) {
+        const struct k2_schema *s = k2_schema_of((enum k2_kind)kind);
+        if (kinds & 1u << kind)
+            names[count++] = k2_arena_printf(&arena, "%s.%s", s->table_namespace, s->table_name);
+    }
+    k2_lake_read_ahead(lake, names, count, is_enough);
+    k2_arena_done(&arena);
+}
+
 static bool plan_lake(void *self, const struct k2_gated *gated, struct k2_plan *ret_plan,
                       struct k2_err *err) {
     const struct k2_query *query = self;
@@ -96,6 +151,8 @@ struct k2_query *k2_query_open(const struct k2_query_opts *opts, struct k2_err *
     struct k2_query *query = NULL;
     if (k2_plan_root(opts->lake, &root, err))
         query = k2_query_open_with(opts, k2_buf_cstr(&root), plan_lake, NULL, err);
+    else
+        k2_query_free(opts->begun);
     k2_buf_done(&root);
     return query;
 }
@@ -103,6 +160,7 @@ struct k2_query *k2_query_open(const struct k2_query_opts *opts, struct k2_err *
 void k2_query_free(struct k2_query *query) {
     if (!query)
         return;
+    k2_engine_free(query->begun);
     k2_engine_free(query->engine);
     struct k2_err ignored; /* what is left of a private folder is only disk space */
     if (query->private && !k2_path_remove(query->private, &ignored))

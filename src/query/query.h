@@ -9,6 +9,8 @@
 #ifndef K2_QUERY_QUERY_H
 #define K2_QUERY_QUERY_H
 
+#include <stdatomic.h>
+
 #include "base/err.h"
 #include "lake/table/table.h"
 
@@ -29,13 +31,22 @@ enum k2_format {
 /* False for an unknown name. */
 bool k2_format_parse(struct k2_str name, enum k2_format *ret_format);
 
+struct k2_query;
 struct k2_query_opts {
     struct k2_lake *lake; /* borrowed */
     const char *as_of;    /* as k2_as_of_find takes it; NULL: now */
     struct k2_query_limits limits;
     const char *spill; /* folder DuckDB may spill to; NULL: none */
+    /* From k2_query_begin: opened, and freed if that fails; NULL: a new one. */
+    struct k2_query *begun;
 };
-struct k2_query;
+/* Starts the engine of a query to be opened. Nearly all the time of opening one goes into this, and
+ * it needs no lake: another thread may open that meanwhile. Only k2_query_open and k2_query_free
+ * may follow. */
+struct k2_query *k2_query_begin(struct k2_err *err) K2_MUST;
+/* Reads into what the lake keeps in memory, until *is_enough, what a plan for sql is likely to
+ * need. Errors are left to the plan. Threads: any. */
+void k2_query_read_ahead(struct k2_lake *lake, struct k2_str sql, const atomic_bool *is_enough);
 /* Opens an engine and pins nothing yet. */
 struct k2_query *k2_query_open(const struct k2_query_opts *opts, struct k2_err *err) K2_MUST;
 void k2_query_free(struct k2_query *query);

@@ -14,6 +14,7 @@ typedef bool k2_planner_fn(void *self, const struct k2_gated *gated, struct k2_p
                            struct k2_err *err);
 
 struct k2_query {
+    struct k2_engine *begun; /* started, not locked yet; NULL once the query is open */
     struct k2_engine *engine;
     pthread_mutex_t lock;     /* guards engine against a cancel while it is replaced */
     atomic_bool is_cancelled; /* from k2_query_cancel until the run it stops has ended */

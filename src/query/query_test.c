@@ -473,6 +473,42 @@ TEST(memory_is_limited) {
     CHECK_OK(k2_dir_make(opts.spill, &err));
 }
 
+static struct k2_query *begin(void) {
+    struct k2_err err = {0};
+    struct k2_query *query = k2_query_begin(&err);
+    CHECK_OK(query != NULL);
+    return query;
+}
+
+TEST(a_query_may_begin_before_it_is_known) {
+    struct k2_err err = {0};
+    struct k2_query_opts opts = {.begun = begin(), .limits = {.rows = 10}};
+    struct k2_query *query = open_at(trades_dir(), &opts);
+    struct k2_buf out = {0};
+    CHECK(run(query, "SELECT * FROM trades", K2_FORMAT_CSV, &out).rows == 10);
+    CHECK(run(query, "SELECT * FROM trades", K2_FORMAT_PARQUET, &out).rows == 10);
+    CHECK(error_of(query, "SELECT * FROM read_text('x')", K2_FORMAT_CSV, &err) == K2_DENIED);
+    k2_buf_done(&out);
+    k2_query_free(query);
+    k2_query_free(begin()); /* never opened */
+    opts.begun = begin();
+    k2_query_cancel(opts.begun); /* before it is open: it counts for the first run */
+    query = open_at(trades_dir(), &opts);
+    CHECK(error_of(query, "SELECT * FROM trades", K2_FORMAT_CSV, &err) == K2_CANCELLED);
+    CHECK(error_of(query, "SELECT * FROM trades", K2_FORMAT_CSV, &err) == K2_OK);
+    k2_query_free(query);
+}
+
+TEST(a_begun_query_that_cannot_be_opened_is_freed) {
+    struct k2_err err = {0};
+    struct k2_query_opts opts = {.begun = begin(), .spill = "/dev/null/spill"};
+    CHECK(!k2_query_open_with(&opts, trades_dir(), query_files_plan, NULL, &err));
+    CHECK(err.code != K2_OK);
+    opts = (struct k2_query_opts){.begun = begin()};
+    CHECK(!k2_query_open_with(&opts, "/no\xffutf8", query_files_plan, NULL, &err));
+    CHECK(strstr(err.msg, "start the query engine"));
+}
+
 /* Should the gate ever let something through, DuckDB itself must refuse it. */
 TEST(engine_is_locked_down) {
     static const char *const refused[] = {

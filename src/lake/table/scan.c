@@ -302,6 +302,35 @@ bool k2_table_scan(struct k2_lake *lake, const struct k2_metadata *metadata,
     return true;
 }
 
+/* A list has the newest manifests first. */
+static void read_manifests(struct k2_lake *lake, const struct k2_metadata *metadata,
+                           const atomic_bool *is_enough) {
+    struct k2_err ignored = {0};
+    const struct k2_snapshot *snapshot =
+        k2_metadata_snapshot(metadata, metadata->current_snapshot_id);
+    struct k2_manifest_list *list = snapshot ? k2_lake_list(lake, snapshot, &ignored) : NULL;
+    bool ok = list != NULL;
+    for (int i = 0; ok && i < list->count && !atomic_load(is_enough); i++) {
+        const struct k2_manifest_file *row = &list->files[i];
+        struct k2_manifest *manifest =
+            row->content == 0 ? k2_lake_manifest(lake, metadata, row, &ignored) : NULL;
+        ok = manifest || row->content != 0;
+        k2_manifest_unref(manifest);
+    }
+    k2_manifest_list_unref(list);
+}
+
+void k2_lake_read_ahead(struct k2_lake *lake, const char *const *tables, int count,
+                        const atomic_bool *is_enough) {
+    struct k2_err ignored = {0};
+    for (int i = 0; i < count && !atomic_load(is_enough); i++) {
+        const struct k2_metadata *metadata = NULL;
+        if (k2_lake_load(lake, &tables[i], 1, &metadata, &ignored) && metadata)
+            read_manifests(lake, metadata, is_enough);
+        k2_metadata_unref(metadata);
+    }
+}
+
 void k2_scan_done(struct k2_scan *scan) {
     for (int i = 0; i < scan->held_count; i++)
         k2_manifest_unref(scan->held[i]);

@@ -8,6 +8,8 @@
 #ifndef K2_LAKE_TABLE_TABLE_H
 #define K2_LAKE_TABLE_TABLE_H
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/random.h"
@@ -235,6 +237,11 @@ bool k2_table_scan(struct k2_lake *lake, const struct k2_metadata *metadata,
                    const struct k2_predicate *predicates, int predicate_count,
                    struct k2_scan *ret_scan, struct k2_err *err) K2_MUST;
 void k2_scan_done(struct k2_scan *scan);
+/* Reads the current metadata of tables, and manifests from the newest on, into what the lake keeps
+ * in memory, until all are there or *is_enough. Whoever needs them finds them read; errors are left
+ * to him. */
+void k2_lake_read_ahead(struct k2_lake *lake, const char *const *tables, int count,
+                        const atomic_bool *is_enough);
 
 /* ---- verify: catalog -> metadata -> manifest lists -> manifests -> Parquet ---- */
 struct k2_verify_result {

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/date.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "lake/table/manifest.h"
 #include "support/test.h"
@@ -214,6 +215,39 @@ TABLE_TEST(table_partition_specs_follow_each_other) {
     none = respec(rig, NULL, 2, 3, 1002);
     CHECK(none == m);
     k2_metadata_unref(none);
+    k2_metadata_unref(m);
+}
+
+/* What was read ahead is read no more: the files may be gone by then. */
+TABLE_TEST(table_read_ahead) {
+    static const char *const names[] = {"market_data.quotes", TRADES};
+    if (strncmp(rig->warehouse, "file:", 5) != 0)
+        return;
+    const struct k2_metadata *m = create(rig->lake, K2_TRADE, NULL);
+    struct fake_file file;
+    fake(&file, m, 0, DAY0, "ASX", "AAA", "MMM");
+    const struct k2_metadata *after = append(rig->lake, m, &file.file, 1, NULL, 0);
+    struct k2_lake *ahead = open_lake(rig, &rig->clock.clock);
+    struct k2_lake *enough = open_lake(rig, &rig->clock.clock);
+    atomic_bool is_enough = false;
+    k2_lake_read_ahead(ahead, names, 2, &is_enough);
+    is_enough = true;
+    k2_lake_read_ahead(enough, names, 2, &is_enough);
+    struct k2_err err = {0};
+    CHECK_OK(k2_path_remove(rig->warehouse + 5, &err));
+    const struct k2_metadata *read = load(ahead, TRADES);
+    struct k2_scan scan;
+    CHECK_OK(k2_table_scan(ahead, read, k2_schema_of(K2_TRADE), 0, NULL, 0, &scan, &err));
+    CHECK(scan.file_count == 1);
+    const struct k2_metadata *none = NULL;
+    CHECK(!k2_lake_load(enough, &names[1], 1, &none, &err) && err.code == K2_NOT_FOUND);
+    is_enough = false;
+    k2_lake_read_ahead(enough, names, 2, &is_enough); /* what is wrong is for others to say */
+    k2_scan_done(&scan);
+    k2_metadata_unref(read);
+    k2_lake_free(ahead);
+    k2_lake_free(enough);
+    k2_metadata_unref(after);
     k2_metadata_unref(m);
 }
 
