@@ -129,7 +129,10 @@ bool k2_query_stream(struct k2_home *home, const struct k2_statement *statement,
     bool ok =
         k2_query_run(c.query, statement->sql, statement->format, write_out, &output, ret, err);
     watch_end(&c, is_watched);
-    k2_query_free(c.query);
+    if (statement->is_last)
+        k2_query_leave(c.query);
+    else
+        k2_query_free(c.query);
     return ok;
 }
 
@@ -183,8 +186,11 @@ int k2_cmd_query(struct k2_home *home, const struct k2_args *args, struct k2_err
     }
     struct k2_query_limits limits;
     struct k2_query_result result = {0};
-    struct k2_statement statement = {
-        .as_of = k2_arg(args, "as-of"), .limits = &limits, .format = format, .fd = -1};
+    struct k2_statement statement = {.as_of = k2_arg(args, "as-of"),
+                                     .limits = &limits,
+                                     .format = format,
+                                     .fd = -1,
+                                     .is_last = true};
     struct k2_buf sql = {0};
     const char *text = args->count ? args->words[0] : "-";
     bool ok = limits_of(home, args, &limits, err);
@@ -228,7 +234,7 @@ int k2_run_sql(struct k2_home *home, const char *sql, const char *format, struct
         return -1;
     }
     struct k2_statement statement = {
-        .sql = k2_str_of(sql), .limits = &limits, .format = form, .fd = -1};
+        .sql = k2_str_of(sql), .limits = &limits, .format = form, .fd = -1, .is_last = true};
     bool ok = limits_of(home, NULL, &limits, err) &&
               (home->lake || k2_query_begin_home(home, statement.sql, &statement.begun, err)) &&
               k2_query_stream(home, &statement, &result, err);

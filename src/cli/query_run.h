@@ -16,6 +16,7 @@ struct k2_statement {
     enum k2_format format;
     int fd;                 /* where the result goes; -1: standard output */
     struct k2_query *begun; /* taken; NULL: one is opened here */
+    bool is_last;           /* the process ends after it */
 };
 /* Runs one statement on an engine of its own. SIGINT and SIGTERM cancel it. Errors: as of
  * k2_query_run. */

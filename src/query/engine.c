@@ -160,6 +160,13 @@ void k2_engine_free(struct k2_engine *engine) {
         return;
     duckdb_disconnect(&engine->con);
     duckdb_close(&engine->db);
+    k2_engine_leave(engine);
+}
+
+void k2_engine_leave(struct k2_engine *engine) {
+    if (!engine)
+        return;
+    duckdb_disconnect(&engine->con);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->lock);
     k2_free(engine);

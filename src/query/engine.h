@@ -29,6 +29,8 @@ struct k2_engine *k2_engine_start(int threads, struct k2_err *err) K2_MUST;
 bool k2_engine_lock(struct k2_engine *engine, const struct k2_engine_opts *opts,
                     struct k2_err *err) K2_MUST;
 void k2_engine_free(struct k2_engine *engine); /* NULL is fine */
+/* As free, for a process that ends now: taking DuckDB apart is left to that, which is quicker. */
+void k2_engine_leave(struct k2_engine *engine);
 duckdb_connection k2_engine_connection(struct k2_engine *engine);
 /* DuckDB has met an error of its own after which only a new engine works. */
 bool k2_engine_is_broken(const struct k2_engine *engine);

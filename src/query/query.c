@@ -157,11 +157,11 @@ struct k2_query *k2_query_open(const struct k2_query_opts *opts, struct k2_err *
     return query;
 }
 
-void k2_query_free(struct k2_query *query) {
+static void end(struct k2_query *query, void (*end_engine)(struct k2_engine *)) {
     if (!query)
         return;
-    k2_engine_free(query->begun);
-    k2_engine_free(query->engine);
+    end_engine(query->begun);
+    end_engine(query->engine);
     struct k2_err ignored; /* what is left of a private folder is only disk space */
     if (query->private && !k2_path_remove(query->private, &ignored))
         k2_warn("query.spill", "error=%s", K2_Q(ignored.msg));
@@ -171,6 +171,14 @@ void k2_query_free(struct k2_query *query) {
     k2_free(query->as_of);
     k2_free(query->spill);
     k2_free(query);
+}
+
+void k2_query_free(struct k2_query *query) {
+    end(query, k2_engine_free);
+}
+
+void k2_query_leave(struct k2_query *query) {
+    end(query, k2_engine_leave);
 }
 
 void k2_query_cancel(struct k2_query *query) {

@@ -50,6 +50,9 @@ void k2_query_read_ahead(struct k2_lake *lake, struct k2_str sql, const atomic_b
 /* Opens an engine and pins nothing yet. */
 struct k2_query *k2_query_open(const struct k2_query_opts *opts, struct k2_err *err) K2_MUST;
 void k2_query_free(struct k2_query *query);
+/* As free, for a process that ends now: what is on disk is removed, DuckDB's memory is left to the
+ * end of the process. */
+void k2_query_leave(struct k2_query *query);
 
 /* What a run did, for the line on stderr. */
 struct k2_query_result {
