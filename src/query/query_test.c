@@ -375,6 +375,37 @@ TEST(order_survives_wrapping) {
     k2_query_free(query);
 }
 
+/* As of files from before others added columns. */
+static bool plan_foreign(void *self, const struct k2_gated *gated, struct k2_plan *ret_plan,
+                         struct k2_err *err) {
+    static const char *const names[] = {"NULL", " a\"b\\'c={x: [1]}, y ", "\xc3\xa9"};
+    K2_TRY(query_files_plan(self, gated, ret_plan, err));
+    struct k2_source *source = &ret_plan->sources.kinds[K2_TRADE];
+    struct k2_source_column *columns = k2_arena_new(
+        &ret_plan->sources.arena, struct k2_source_column, source->column_count + K2_COUNT(names));
+    memcpy(columns, source->columns, (size_t)source->column_count * sizeof *columns);
+    source->columns = columns;
+    for (int i = 0; i < (int)K2_COUNT(names); i++)
+        columns[source->column_count++] =
+            (struct k2_source_column){900 + i, k2_str_of(names[i]), i ? "DATE" : "VARCHAR", true};
+    return true;
+}
+
+TEST(columns_of_others_have_names_of_any_kind) {
+    struct k2_err err = {0};
+    struct k2_query_opts opts = {0};
+    const char *dir = trades_dir();
+    struct k2_query *query =
+        k2_query_open_with(&opts, dir, plan_foreign, (void *)(uintptr_t)dir, &err);
+    CHECK_OK(query != NULL);
+    check_output(query,
+                 "SELECT count(*) AS n, count(\"NULL\") AS a, "
+                 "count(\" a\"\"b\\'c={x: [1]}, y \") AS b, max(\"\xc3\xa9\") AS c, "
+                 "count(trade_conditions) AS d FROM trades",
+                 K2_FORMAT_CSV, "n,a,b,c,d\n40000,0,0,,40000\n");
+    k2_query_free(query);
+}
+
 /* ---- limits ---- */
 
 TEST(rows_are_cut_and_said) {

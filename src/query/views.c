@@ -73,6 +73,36 @@ static void put_widened(const struct k2_source *source, struct k2_buf *sql) {
         k2_buf_byte(sql, ')');
 }
 
+static void put_in_quotes(struct k2_buf *out, struct k2_str text) {
+    k2_buf_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+            k2_buf_byte(out, '\\');
+        k2_buf_byte(out, (uint8_t)text.ptr[i]);
+    }
+    k2_buf_byte(out, '"');
+}
+
+/* The columns by field id, as one text that is cast: an expression of as many maps and structs
+ * takes much longer to bind, and every query binds it three times. */
+static void put_schema(const struct k2_source *source, struct k2_buf *sql) {
+    struct k2_buf text = {0};
+    for (int i = 0; i < source->column_count; i++) {
+        const struct k2_source_column *c = &source->columns[i];
+        k2_buf_printf(&text, "%s%" PRId32 "={name: ", i ? ", " : "{", c->field_id);
+        put_in_quotes(&text, c->name);
+        k2_buf_text(&text, ", type: ");
+        put_in_quotes(&text, k2_str_of(c->sql_type));
+        k2_buf_text(&text, ", default_value: NULL}");
+    }
+    k2_buf_byte(&text, '}');
+    k2_buf_text(sql, "CAST(");
+    k2_sql_literal(sql, k2_buf_view(&text));
+    k2_buf_text(sql, " AS MAP(INTEGER, STRUCT(\"name\" VARCHAR, \"type\" VARCHAR, "
+                     "default_value VARCHAR)))");
+    k2_buf_done(&text);
+}
+
 static void file_select(const struct k2_source *source, bool is_wide, struct k2_buf *sql) {
     k2_buf_text(sql, "SELECT *");
     if (is_wide)
@@ -83,14 +113,9 @@ static void file_select(const struct k2_source *source, bool is_wide, struct k2_
             k2_buf_byte(sql, ',');
         put_path(sql, source->paths[i]);
     }
-    k2_buf_text(sql, "], hive_partitioning=false, schema=MAP {");
-    for (int i = 0; i < source->column_count; i++) {
-        const struct k2_source_column *c = &source->columns[i];
-        k2_buf_printf(sql, "%s%" PRId32 ": {name: ", i ? ", " : "", c->field_id);
-        k2_sql_literal(sql, c->name);
-        k2_buf_printf(sql, ", type: '%s', default_value: NULL}", c->sql_type);
-    }
-    k2_buf_text(sql, "})");
+    k2_buf_text(sql, "], hive_partitioning=false, schema=");
+    put_schema(source, sql);
+    k2_buf_byte(sql, ')');
 }
 
 void k2_source_select(const struct k2_source *source, bool is_wide, struct k2_buf *sql) {
