@@ -25,33 +25,6 @@ void k2_random_seed_os(struct k2_random *random) {
     k2_random_seed(random, seed);
 }
 
-static uint64_t rotl(uint64_t x, int k) {
-    return x << k | x >> (64 - k);
-}
-
-uint64_t k2_random_u64(struct k2_random *random) {
-    uint64_t *s = random->state;
-    uint64_t result = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotl(s[3], 45);
-    return result;
-}
-
-uint64_t k2_random_below(struct k2_random *random, uint64_t bound) {
-    K2_DCHECK(bound > 0);
-    unsigned __int128 wide = (unsigned __int128)k2_random_u64(random) * bound;
-    if ((uint64_t)wide < bound) {
-        uint64_t floor = -bound % bound;
-        while ((uint64_t)wide < floor)
-            wide = (unsigned __int128)k2_random_u64(random) * bound;
-    }
-    return (uint64_t)(wide >> 64);
-}
-
 double k2_random_unit(struct k2_random *random) {
     return (double)(k2_random_u64(random) >> 11) * 0x1p-53;
 }

@@ -29,17 +29,25 @@ static void make_symbols(struct k2_sim *s) {
     }
 }
 
-static uint32_t pick_symbol(struct k2_sim *s) {
-    uint32_t count = s->opts->symbols, low = 0, high = count - 1;
-    uint64_t at = k2_random_below(&s->market, s->weights[count - 1]);
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (s->weights[middle] > at)
-            high = middle;
-        else
-            low = middle + 1;
+/* Where to look for each stretch of weights, so that few steps lead from there to any symbol. */
+static void make_guide(struct k2_sim *s) {
+    uint64_t sum = s->weights[s->opts->symbols - 1];
+    uint32_t symbol = 0;
+    while (sum >> s->guide_shift >= SIM_GUIDE)
+        s->guide_shift++;
+    for (uint64_t i = 0; i < SIM_GUIDE && i << s->guide_shift < sum; i++) {
+        while (s->weights[symbol] <= i << s->guide_shift)
+            symbol++;
+        s->guide[i] = symbol;
     }
-    return low;
+}
+
+static uint32_t pick_symbol(struct k2_sim *s) {
+    uint64_t at = k2_random_below(&s->market, s->weights[s->opts->symbols - 1]);
+    uint32_t symbol = s->guide[at >> s->guide_shift];
+    while (s->weights[symbol] <= at)
+        symbol++;
+    return symbol;
 }
 
 static void set_times(struct k2_sim *s, struct k2_sim_item *item) {
@@ -64,57 +72,63 @@ static void walk_price(struct k2_sim *s, struct k2_sim_symbol *symbol) {
     symbol->price = K2_MAX(symbol->price + steps[k2_random_u64(&s->market) >> 60], 100);
 }
 
-static struct k2_sim_item make_trade(struct k2_sim *s, uint32_t at, uint8_t side) {
+static void make_trade(struct k2_sim *s, uint32_t at, uint8_t side, struct k2_sim_item *item) {
     struct k2_sim_symbol *symbol = &s->symbols[at];
-    struct k2_sim_item item = {.symbol = at, .side = side};
+    item->symbol = at;
+    item->is_quote = false;
+    item->side = side;
     walk_price(s, symbol);
-    set_times(s, &item);
-    item.number = symbol->numbers[0] + 1;
-    item.price = symbol->price * TICK;
-    item.quantity = random_quantity(s, symbol);
-    item.condition = k2_random_below(&s->market, 50) == 0;
-    item.id = ++s->ids[symbol->venue];
-    return item;
+    set_times(s, item);
+    item->number = symbol->numbers[0] + 1;
+    item->price = symbol->price * TICK;
+    item->quantity = random_quantity(s, symbol);
+    item->condition = k2_random_below(&s->market, 50) == 0;
+    item->id = ++s->ids[symbol->venue];
 }
 
-static struct k2_sim_item make_quote(struct k2_sim *s, uint32_t at) {
+static void make_quote(struct k2_sim *s, uint32_t at, struct k2_sim_item *item) {
     struct k2_sim_symbol *symbol = &s->symbols[at];
-    struct k2_sim_item item = {.symbol = at, .is_quote = true};
     int64_t spread = 1 + (int64_t)k2_random_below(&s->market, 3);
-    set_times(s, &item);
-    item.number = symbol->numbers[1] + 1;
-    item.price = (symbol->price - spread) * TICK;
-    item.ask = (symbol->price + spread) * TICK;
-    item.quantity = random_quantity(s, symbol);
-    item.ask_quantity = random_quantity(s, symbol);
-    item.id = ++s->ids[symbol->venue];
-    return item;
+    item->symbol = at;
+    item->is_quote = true;
+    set_times(s, item);
+    item->number = symbol->numbers[1] + 1;
+    item->price = (symbol->price - spread) * TICK;
+    item->ask = (symbol->price + spread) * TICK;
+    item->quantity = random_quantity(s, symbol);
+    item->ask_quantity = random_quantity(s, symbol);
+    item->id = ++s->ids[symbol->venue];
 }
 
-static bool pass_on(struct k2_sim *s, struct k2_sim_item item) {
-    K2_TRY(k2_sim_plant(s, &item));
-    s->symbols[item.symbol].numbers[item.is_quote] = item.number;
+static bool pass_on(struct k2_sim *s, struct k2_sim_item *item) {
+    K2_TRY(k2_sim_plant(s, item));
+    s->symbols[item->symbol].numbers[item->is_quote] = item->number;
     s->good++;
-    if (item.is_quote)
+    if (item->is_quote)
         s->truth->quotes++;
     else
         s->truth->trades++;
-    return k2_sim_emit(s, &item) && k2_sim_release(s, false);
+    return k2_sim_emit(s, item) && k2_sim_release(s, false);
 }
 
 /* One event: a quote, a trade, or a sweep of trades that share time and side. */
 static bool one_event(struct k2_sim *s) {
+    struct k2_sim_item item = {0};
     uint32_t at = pick_symbol(s);
     s->time_ns += (int64_t)k2_random_below(&s->market, (uint64_t)s->mean_gap_ns * 2 + 1);
     bool is_trade = (k2_random_u64(&s->market) >> 32) < s->trade_share;
-    if (!is_trade)
-        return pass_on(s, make_quote(s, at));
+    if (!is_trade) {
+        make_quote(s, at, &item);
+        return pass_on(s, &item);
+    }
     uint8_t side = (uint8_t)(k2_random_u64(&s->market) >> 63);
     int64_t count = 1;
     if (k2_random_below(&s->market, 12) == 0)
         count = 2 + (int64_t)k2_random_below(&s->market, 8);
-    for (; count && s->good < s->opts->rows; count--)
-        K2_TRY(pass_on(s, make_trade(s, at, side)));
+    for (; count && s->good < s->opts->rows; count--) {
+        make_trade(s, at, side, &item);
+        K2_TRY(pass_on(s, &item));
+    }
     return true;
 }
 
@@ -171,6 +185,7 @@ bool k2_sim_run(const struct k2_sim_opts *opts, double rate, const struct k2_fee
     s.trade_share = (uint64_t)(4294967296.0 / (1.0 + opts->quotes_per_trade));
     k2_sim_open_batches(&s);
     make_symbols(&s);
+    make_guide(&s);
     k2_sim_plan(&s);
     bool ok = run(&s);
     k2_sim_tell(&s);

@@ -4,7 +4,7 @@
 
 #include "feed/feed.h"
 
-enum { SIM_VENUES = 3, SIM_TOPICS = 6, SIM_BATCH = 8192 };
+enum { SIM_VENUES = 3, SIM_TOPICS = 6, SIM_BATCH = 8192, SIM_GUIDE = 1024 };
 
 /* One message, before it is a row. */
 struct k2_sim_item {
@@ -43,7 +43,9 @@ struct k2_sim {
 
     struct k2_random market, plants; /* streams of their own: a plant does not move the market */
     struct k2_sim_symbol *symbols;
-    uint64_t *weights; /* running sums, by symbol */
+    uint64_t *weights;         /* running sums, by symbol */
+    uint32_t guide[SIM_GUIDE]; /* the first symbol whose sum is above a stretch's beginning */
+    int guide_shift;           /* bits of a stretch of weights */
     int64_t time_ns, mean_gap_ns;
     uint64_t trade_share; /* of 2^32: messages that are trades */
     uint64_t ids[SIM_VENUES];
