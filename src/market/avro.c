@@ -9,51 +9,73 @@
 #include "base/alloc.h"
 #include "market/avro_plan.h"
 
-/* The fields of K2's own records in wire order. A test holds it against the schema table. */
-static const int8_t trade_wire[] = {K2_TRADE_ID,
-                                    K2_TRADE_SYMBOL,
-                                    K2_TRADE_EXCHANGE,
-                                    K2_TRADE_ASSET_CLASS,
-                                    K2_TRADE_TIMESTAMP,
-                                    K2_TRADE_PRICE,
-                                    K2_TRADE_QUANTITY,
-                                    K2_TRADE_CURRENCY,
-                                    K2_TRADE_SIDE,
-                                    K2_TRADE_CONDITIONS,
-                                    K2_TRADE_SOURCE_SEQUENCE,
-                                    K2_TRADE_INGESTION,
-                                    K2_TRADE_PLATFORM_SEQUENCE,
-                                    K2_TRADE_VENDOR_DATA,
-                                    K2_TRADE_NANOS,
-                                    K2_TRADE_FLAGS};
-static const int8_t quote_wire[] = {K2_QUOTE_ID,
-                                    K2_QUOTE_SYMBOL,
-                                    K2_QUOTE_EXCHANGE,
-                                    K2_QUOTE_ASSET_CLASS,
-                                    K2_QUOTE_TIMESTAMP,
-                                    K2_QUOTE_BID_PRICE,
-                                    K2_QUOTE_BID_QUANTITY,
-                                    K2_QUOTE_ASK_PRICE,
-                                    K2_QUOTE_ASK_QUANTITY,
-                                    K2_QUOTE_CURRENCY,
-                                    K2_QUOTE_SOURCE_SEQUENCE,
-                                    K2_QUOTE_INGESTION,
-                                    K2_QUOTE_PLATFORM_SEQUENCE,
-                                    K2_QUOTE_VENDOR_DATA,
-                                    K2_QUOTE_NANOS,
-                                    K2_QUOTE_FLAGS};
-static const int8_t reference_wire[] = {
-    K2_REFERENCE_COMPANY_ID,        K2_REFERENCE_SYMBOL,          K2_REFERENCE_EXCHANGE,
-    K2_REFERENCE_ASSET_CLASS,       K2_REFERENCE_COMPANY_NAME,    K2_REFERENCE_ISIN,
-    K2_REFERENCE_CURRENCY,          K2_REFERENCE_LISTING_DATE,    K2_REFERENCE_DELISTING_DATE,
-    K2_REFERENCE_IS_ACTIVE,         K2_REFERENCE_INGESTION,       K2_REFERENCE_VENDOR_DATA,
-    K2_REFERENCE_PLATFORM_SEQUENCE, K2_REFERENCE_MAY_BE_NEGATIVE, K2_REFERENCE_TIER};
-static const int8_t event_wire[] = {K2_EVENT_TYPE,  K2_EVENT_SOURCE,     K2_EVENT_IDENTITY,
-                                    K2_EVENT_STAGE, K2_EVENT_ERROR_CODE, K2_EVENT_ERROR,
-                                    K2_EVENT_RAW,   K2_EVENT_INGESTION};
-#define WIRE(name) .columns = (name), .count = K2_COUNT(name)
+/* A test holds these against the schema's table. */
+static const struct k2_avro_field trade_wire[] = {
+    {K2_TRADE_ID, K2_STRING, K2_FIELD_PLAIN},
+    {K2_TRADE_SYMBOL, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_TRADE_EXCHANGE, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_TRADE_ASSET_CLASS, K2_ENUM, K2_FIELD_PLAIN},
+    {K2_TRADE_TIMESTAMP, K2_TIMESTAMP, K2_FIELD_PLAIN},
+    {K2_TRADE_PRICE, K2_DECIMAL, K2_FIELD_PLAIN},
+    {K2_TRADE_QUANTITY, K2_DECIMAL, K2_FIELD_PLAIN},
+    {K2_TRADE_CURRENCY, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_TRADE_SIDE, K2_ENUM, K2_FIELD_PLAIN},
+    {K2_TRADE_CONDITIONS, K2_LIST, K2_FIELD_PLAIN},
+    {K2_TRADE_SOURCE_SEQUENCE, K2_INT64, K2_FIELD_OPTIONAL},
+    {K2_TRADE_INGESTION, K2_TIMESTAMP, K2_FIELD_PLAIN},
+    {K2_TRADE_PLATFORM_SEQUENCE, K2_INT64, K2_FIELD_ZERO_IS_NULL},
+    {K2_TRADE_VENDOR_DATA, K2_MAP, K2_FIELD_OPTIONAL},
+    {K2_TRADE_NANOS, K2_INT32, K2_FIELD_PLAIN},
+    {K2_TRADE_FLAGS, K2_FLAGS, K2_FIELD_PLAIN},
+};
+static const struct k2_avro_field quote_wire[] = {
+    {K2_QUOTE_ID, K2_STRING, K2_FIELD_PLAIN},
+    {K2_QUOTE_SYMBOL, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_QUOTE_EXCHANGE, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_QUOTE_ASSET_CLASS, K2_ENUM, K2_FIELD_PLAIN},
+    {K2_QUOTE_TIMESTAMP, K2_TIMESTAMP, K2_FIELD_PLAIN},
+    {K2_QUOTE_BID_PRICE, K2_DECIMAL, K2_FIELD_PLAIN},
+    {K2_QUOTE_BID_QUANTITY, K2_DECIMAL, K2_FIELD_PLAIN},
+    {K2_QUOTE_ASK_PRICE, K2_DECIMAL, K2_FIELD_PLAIN},
+    {K2_QUOTE_ASK_QUANTITY, K2_DECIMAL, K2_FIELD_PLAIN},
+    {K2_QUOTE_CURRENCY, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_QUOTE_SOURCE_SEQUENCE, K2_INT64, K2_FIELD_OPTIONAL},
+    {K2_QUOTE_INGESTION, K2_TIMESTAMP, K2_FIELD_PLAIN},
+    {K2_QUOTE_PLATFORM_SEQUENCE, K2_INT64, K2_FIELD_ZERO_IS_NULL},
+    {K2_QUOTE_VENDOR_DATA, K2_MAP, K2_FIELD_OPTIONAL},
+    {K2_QUOTE_NANOS, K2_INT32, K2_FIELD_PLAIN},
+    {K2_QUOTE_FLAGS, K2_FLAGS, K2_FIELD_PLAIN},
+};
+static const struct k2_avro_field reference_wire[] = {
+    {K2_REFERENCE_COMPANY_ID, K2_STRING, K2_FIELD_PLAIN},
+    {K2_REFERENCE_SYMBOL, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_REFERENCE_EXCHANGE, K2_SYMBOL, K2_FIELD_PLAIN},
+    {K2_REFERENCE_ASSET_CLASS, K2_ENUM, K2_FIELD_PLAIN},
+    {K2_REFERENCE_COMPANY_NAME, K2_STRING, K2_FIELD_PLAIN},
+    {K2_REFERENCE_ISIN, K2_STRING, K2_FIELD_OPTIONAL},
+    {K2_REFERENCE_CURRENCY, K2_STRING, K2_FIELD_OPTIONAL},
+    {K2_REFERENCE_LISTING_DATE, K2_TIMESTAMP, K2_FIELD_OPTIONAL},
+    {K2_REFERENCE_DELISTING_DATE, K2_TIMESTAMP, K2_FIELD_OPTIONAL},
+    {K2_REFERENCE_IS_ACTIVE, K2_ENUM, K2_FIELD_BOOLEAN},
+    {K2_REFERENCE_INGESTION, K2_TIMESTAMP, K2_FIELD_PLAIN},
+    {K2_REFERENCE_VENDOR_DATA, K2_MAP, K2_FIELD_OPTIONAL},
+    {K2_REFERENCE_PLATFORM_SEQUENCE, K2_INT64, K2_FIELD_ZERO_IS_NULL},
+    {K2_REFERENCE_MAY_BE_NEGATIVE, K2_ENUM, K2_FIELD_BOOLEAN},
+    {K2_REFERENCE_TIER, K2_INT32, K2_FIELD_PLAIN},
+};
+static const struct k2_avro_field event_wire[] = {
+    {K2_EVENT_TYPE, K2_STRING, K2_FIELD_PLAIN},
+    {K2_EVENT_SOURCE, K2_STRING, K2_FIELD_PLAIN},
+    {K2_EVENT_IDENTITY, K2_STRING, K2_FIELD_PLAIN},
+    {K2_EVENT_STAGE, K2_STRING, K2_FIELD_PLAIN},
+    {K2_EVENT_ERROR_CODE, K2_STRING, K2_FIELD_PLAIN},
+    {K2_EVENT_ERROR, K2_STRING, K2_FIELD_PLAIN},
+    {K2_EVENT_RAW, K2_BINARY, K2_FIELD_PLAIN},
+    {K2_EVENT_INGESTION, K2_TIMESTAMP, K2_FIELD_PLAIN},
+};
+#define WIRE(name) .fields = (name), .count = K2_COUNT(name)
 static const struct {
-    const int8_t *columns;
+    const struct k2_avro_field *fields;
     int count;
     /* Those whose length a row decides, -1 ends: codes of strings, and spans of the batch's text.
      */
@@ -147,16 +169,19 @@ static size_t row_bytes(const struct k2_batch *batch, enum k2_kind kind, uint32_
     return total;
 }
 
-static char *put_value(char *p, const struct k2_batch *batch, int column, uint32_t row) {
-    const struct k2_column *c = &batch->schema->columns[column];
-    const struct k2_vector *v = &batch->col[column];
-    switch (c->type) {
+static inline __attribute__((always_inline)) char *put_value(char *p, const struct k2_batch *batch,
+                                                             struct k2_avro_field field,
+                                                             uint32_t row) {
+    const struct k2_vector *v = &batch->col[field.column];
+    switch ((enum k2_type)field.type) {
     case K2_INT32: return put_long(p, v->i32[row]);
     case K2_INT64:
     case K2_TIMESTAMP: return put_long(p, v->i64[row]);
     case K2_DECIMAL: return put_decimal(p, v->i64[row]);
-    case K2_ENUM: *p++ = (char)(k2_avro_is_boolean(c) ? v->u8[row] : v->u8[row] << 1); return p;
-    case K2_FLAGS: return put_flags(p, v->u32[row], c->names);
+    case K2_ENUM:
+        *p++ = (char)(field.form == K2_FIELD_BOOLEAN ? v->u8[row] : v->u8[row] << 1);
+        return p;
+    case K2_FLAGS: return put_flags(p, v->u32[row], batch->schema->columns[field.column].names);
     case K2_SYMBOL: {
         struct k2_str name = batch->strings->names[v->u32[row]];
         return put_readable(put_long(p, (int64_t)name.len), name.ptr, name.len);
@@ -181,13 +206,37 @@ static char *put_value(char *p, const struct k2_batch *batch, int column, uint32
     return p;
 }
 
-static char *put_field(char *p, const struct k2_batch *batch, int column, uint32_t row) {
-    const struct k2_column *c = &batch->schema->columns[column];
-    bool is_null = c->is_required ? c->avro_rule == K2_AVRO_NULLABLE && !batch->col[column].i64[row]
-                                  : !batch->col[column].valid[row];
-    if (!c->is_required || c->avro_rule == K2_AVRO_NULLABLE)
+static inline __attribute__((always_inline)) char *put_field(char *p, const struct k2_batch *batch,
+                                                             struct k2_avro_field field,
+                                                             uint32_t row) {
+    bool is_null = false;
+    if (field.form >= K2_FIELD_OPTIONAL) {
+        const struct k2_vector *v = &batch->col[field.column];
+        is_null = field.form == K2_FIELD_OPTIONAL ? !v->valid[row] : !v->i64[row];
         *p++ = is_null ? 0 : 2;
-    return is_null ? p : put_value(p, batch, column, row);
+    }
+    return is_null ? p : put_value(p, batch, field, row);
+}
+
+/* Straight code for the fields of a kind, as its table is known where this is inlined. */
+static inline __attribute__((always_inline)) char *put_fields(char *p, const struct k2_batch *batch,
+                                                              const struct k2_avro_field *fields,
+                                                              int count, uint32_t row) {
+#ifdef __clang__
+#pragma clang loop unroll(full)
+#else
+#pragma GCC unroll 16
+#endif
+    for (int i = 0; i < count; i++)
+        p = put_field(p, batch, fields[i], row);
+    return p;
+}
+
+static char *put_other(char *p, const struct k2_batch *batch, uint32_t row) {
+    const struct k2_avro_field *fields = wires[batch->schema->kind].fields;
+    for (int i = 0; i < wires[batch->schema->kind].count; i++)
+        p = put_field(p, batch, fields[i], row);
+    return p;
 }
 
 /* exchange.symbol.number where the number is known here, else empty. */
@@ -225,8 +274,6 @@ static char *put_message_id(char *p, const struct k2_batch *batch, uint32_t row)
 
 void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_id,
                     struct k2_buf *out) {
-    const int8_t *wire = wires[batch->schema->kind].columns;
-    int count = wires[batch->schema->kind].count;
     size_t bound = row_bytes(batch, batch->schema->kind, row);
     char *start = k2_buf_reserve(out, bound), *p = start;
     uint32_t id = __builtin_bswap32(schema_id);
@@ -235,8 +282,11 @@ void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_
     p += 4;
     if (batch->schema->kind != K2_EVENT)
         p = put_message_id(p, batch, row);
-    for (int i = 0; i < count; i++)
-        p = put_field(p, batch, wire[i], row);
+    switch (batch->schema->kind) {
+    case K2_TRADE: p = put_fields(p, batch, trade_wire, K2_COUNT(trade_wire), row); break;
+    case K2_QUOTE: p = put_fields(p, batch, quote_wire, K2_COUNT(quote_wire), row); break;
+    default: p = put_other(p, batch, row);
+    }
     out->len += (size_t)(p - start);
     K2_DCHECK((size_t)(p - start) <= bound);
 }
@@ -251,7 +301,7 @@ bool k2_avro_unframe(struct k2_str value, uint32_t *ret_schema_id, struct k2_str
     return true;
 }
 
-const int8_t *k2_avro_wire(enum k2_kind kind, int *ret_count) {
+const struct k2_avro_field *k2_avro_wire(enum k2_kind kind, int *ret_count) {
     *ret_count = wires[kind].count;
-    return wires[kind].columns;
+    return wires[kind].fields;
 }

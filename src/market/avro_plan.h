@@ -73,7 +73,19 @@ struct k2_avro_plan {
 
 /* True for a column whose two names are false and true: Avro boolean. */
 bool k2_avro_is_boolean(const struct k2_column *column);
-/* The columns of a kind in wire order. */
-const int8_t *k2_avro_wire(enum k2_kind kind, int *ret_count);
+/* A field of K2's own records: its column, and what the schema's table says of that, where the
+ * compiler can see it. */
+struct k2_avro_field {
+    int8_t column;
+    uint8_t type; /* enum k2_type */
+    enum {
+        K2_FIELD_PLAIN,
+        K2_FIELD_BOOLEAN,
+        K2_FIELD_OPTIONAL,     /* union with null */
+        K2_FIELD_ZERO_IS_NULL, /* the same, and null is 0 here */
+    } form;
+};
+/* The fields of a kind in wire order. */
+const struct k2_avro_field *k2_avro_wire(enum k2_kind kind, int *ret_count);
 
 #endif

@@ -92,14 +92,18 @@ static void check_value(const struct k2_batch *a, const struct k2_batch *b, int 
     }
 }
 
-TEST(avro_wire_order_is_the_schema_tables) {
+TEST(avro_fields_are_those_of_the_schema_table) {
     for (int k = 0; k < K2_KIND_COUNT; k++) {
         const struct k2_schema *s = k2_schema_of((enum k2_kind)k);
         int count, position = 0, seen = 0;
-        const int8_t *wire = k2_avro_wire((enum k2_kind)k, &count);
+        const struct k2_avro_field *wire = k2_avro_wire((enum k2_kind)k, &count);
         for (int i = 0; i < count; i++) {
-            CHECK(s->columns[wire[i]].avro > position);
-            position = s->columns[wire[i]].avro;
+            const struct k2_column *c = &s->columns[wire[i].column];
+            CHECK(c->avro > position && c->type == wire[i].type);
+            CHECK((wire[i].form == K2_FIELD_OPTIONAL) == !c->is_required);
+            CHECK((wire[i].form == K2_FIELD_ZERO_IS_NULL) == (c->avro_rule == K2_AVRO_NULLABLE));
+            CHECK((wire[i].form == K2_FIELD_BOOLEAN) == k2_avro_is_boolean(c));
+            position = c->avro;
         }
         for (int i = 0; i < s->column_count; i++)
             seen += s->columns[i].avro > 0;
