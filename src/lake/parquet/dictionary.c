@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "lake/parquet/bitpack.h"
+#include "lake/parquet/strings.h"
 
 enum { SLOTS_MIN = 4096, SLOTS_EXPECTED_MAX = 1 << 20, DIRECT_MAX = 1 << 16 };
 #define FREE UINT32_MAX
@@ -18,7 +19,7 @@ void k2_pq_dictionary_done(struct k2_pq_dictionary *dictionary) {
     k2_free(dictionary->strings);
     k2_free(dictionary->slots);
     k2_free(dictionary->direct);
-    k2_free(dictionary->ranked);
+    k2_buf_done(&dictionary->ranking);
     *dictionary = (struct k2_pq_dictionary){0};
 }
 
@@ -180,10 +181,15 @@ bool k2_pq_dictionary_i32(struct k2_pq_dictionary *dictionary, const int32_t *va
 
 /* ---- ranks ---- */
 
+/* An entry on its way to its rank. */
+struct ranked {
+    uint64_t key;
+    uint32_t entry;
+};
+
 /* Sorts by key, least byte first; bytes that all keys share are passed over. Returns which of the
  * two holds the result. */
-static struct k2_pq_ranked *sort_ranked(struct k2_pq_ranked *from, struct k2_pq_ranked *to,
-                                        uint32_t count) {
+static struct ranked *sort_ranked(struct ranked *from, struct ranked *to, uint32_t count) {
     for (int shift = 0; shift < 64; shift += 8) {
         uint32_t starts[256] = {0};
         for (uint32_t i = 0; i < count; i++)
@@ -197,20 +203,11 @@ static struct k2_pq_ranked *sort_ranked(struct k2_pq_ranked *from, struct k2_pq_
         }
         for (uint32_t i = 0; i < count; i++)
             to[starts[from[i].key >> shift & 255]++] = from[i];
-        struct k2_pq_ranked *swap = from;
+        struct ranked *swap = from;
         from = to;
         to = swap;
     }
     return from;
-}
-
-static struct k2_pq_ranked *use_ranked(struct k2_pq_dictionary *d, uint32_t count) {
-    if (d->ranked_cap < count) {
-        k2_free(d->ranked);
-        d->ranked = k2_alloc(count * sizeof *d->ranked);
-        d->ranked_cap = count;
-    }
-    return d->ranked;
 }
 
 void k2_pq_dictionary_rank(struct k2_pq_dictionary *dictionary, int64_t low, int64_t high,
@@ -220,17 +217,17 @@ void k2_pq_dictionary_rank(struct k2_pq_dictionary *dictionary, int64_t low, int
     uint32_t n = d->count;
     if (n < 2)
         return;
-    struct k2_pq_ranked *ranked = use_ranked(d, 2 * n);
+    struct ranked *room = k2_pq_scratch(&d->ranking, 2 * n * sizeof *room), *ranked = room;
     int shift = K2_MAX(0, k2_bit_width((uint64_t)high - (uint64_t)low) - VALUE_BITS);
     for (uint32_t i = 0; i < n; i++)
-        ranked[i] = (struct k2_pq_ranked){UINT16_MAX, i};
+        ranked[i] = (struct ranked){UINT16_MAX, i};
     for (uint32_t i = 0; i < count; i++)
         ranked[index[i]].key -= ranked[index[i]].key > 0;
     for (uint32_t i = 0; i < n; i++)
         ranked[i].key =
             ranked[i].key << VALUE_BITS | ((uint64_t)d->numbers[i] - (uint64_t)low) >> shift;
     ranked = sort_ranked(ranked, ranked + n, n);
-    struct k2_pq_ranked *other = ranked == d->ranked ? ranked + n : d->ranked;
+    struct ranked *other = ranked == room ? room + n : room;
     for (uint32_t rank = 0; rank < n; rank++) {
         other[rank].key = (uint64_t)d->numbers[ranked[rank].entry];
         other[ranked[rank].entry].entry = rank;

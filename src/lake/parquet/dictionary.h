@@ -12,12 +12,6 @@ struct k2_pq_slot {
     uint32_t entry;
 };
 
-/* An entry on its way to its rank. */
-struct k2_pq_ranked {
-    uint64_t key;
-    uint32_t entry;
-};
-
 struct k2_pq_dictionary {
     uint32_t count;
     uint32_t cap;
@@ -27,9 +21,8 @@ struct k2_pq_dictionary {
     uint32_t slot_count, slots_used; /* slots_used: how many the current contents may occupy */
     uint32_t *direct;                /* where integers lie close together: by value */
     uint32_t direct_cap;
-    struct k2_pq_ranked *ranked;
-    uint32_t ranked_cap;
-    uint32_t expected; /* entries of the next integers, as the caller guesses: saves growing */
+    struct k2_buf ranking; /* scratch */
+    uint32_t expected;     /* entries of the next integers, as the caller guesses: saves growing */
 };
 
 /* An all-zero dictionary is valid and empty. */
