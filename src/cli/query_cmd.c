@@ -95,6 +95,7 @@ bool k2_query_begin_home(struct k2_home *home, struct k2_str sql, struct k2_quer
                          struct k2_err *err) {
     struct lake_opening o = {.home = home, .sql = sql};
     pthread_t thread;
+    K2_TRY(k2_home_open(home, 0, err)); /* whether it is there at all is said before all that */
     bool has_thread = pthread_create(&thread, NULL, open_lake, &o) == 0;
     struct k2_query *begun = k2_query_begin(err);
     atomic_store(&o.is_enough, true);
