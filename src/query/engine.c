@@ -147,14 +147,6 @@ bool k2_engine_lock(struct k2_engine *engine, const struct k2_engine_opts *opts,
     return ok || k2_err_wrap(err, "start the query engine");
 }
 
-struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_err *err) {
-    struct k2_engine *engine = k2_engine_start(opts->threads, err);
-    if (engine && k2_engine_lock(engine, opts, err))
-        return engine;
-    k2_engine_free(engine);
-    return NULL;
-}
-
 void k2_engine_free(struct k2_engine *engine) {
     if (!engine)
         return;

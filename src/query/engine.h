@@ -18,14 +18,14 @@ struct k2_engine_opts {
     const char *out_dir; /* folder COPY may write into; NULL: none */
     const char *spill;   /* folder for what does not fit in memory; NULL: none */
     int64_t memory;      /* bytes; 0: DuckDB's own default */
-    int threads;         /* 0: one per processor */
 };
 struct k2_engine;
-/* Free with k2_engine_free. Strings are borrowed for the call. */
-struct k2_engine *k2_engine_open(const struct k2_engine_opts *opts, struct k2_err *err) K2_MUST;
-/* The two halves of open. Nearly all of its time goes into the first, which needs to know no folder
- * yet; nothing but the second, once, and free may follow it. */
+/* Starts DuckDB on so many threads (0: one per processor), which is nearly all of the time that
+ * opening takes, and needs to know no folder yet. Free with k2_engine_free. Nothing but lock and
+ * free may follow. */
 struct k2_engine *k2_engine_start(int threads, struct k2_err *err) K2_MUST;
+/* Locks what was started down to its folders, once. Strings are borrowed for the call. After an
+ * error only free may follow. */
 bool k2_engine_lock(struct k2_engine *engine, const struct k2_engine_opts *opts,
                     struct k2_err *err) K2_MUST;
 void k2_engine_free(struct k2_engine *engine); /* NULL is fine */

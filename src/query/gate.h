@@ -35,4 +35,8 @@ bool k2_gate(struct k2_engine *engine, struct k2_str sql, struct k2_gated *ret_g
              struct k2_err *err) K2_MUST;
 void k2_gated_done(struct k2_gated *gated);
 
+/* A guess without an engine: a bit (1 << enum k2_sql_table_id) for each table that a word of sql
+ * may name. Words in strings and comments are none. */
+uint32_t k2_gate_guess(struct k2_str sql);
+
 #endif

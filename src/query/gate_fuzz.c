@@ -10,17 +10,18 @@ static struct k2_engine *engine;
 
 /* Every SQL table, all of them empty. */
 static void open_once(void) {
-    struct k2_engine_opts opts = {.threads = 1, .memory = 256 << 20};
+    struct k2_engine_opts opts = {.memory = 256 << 20};
     struct k2_err err = {0};
     struct k2_sources sources = {0};
     if (engine)
         return;
-    engine = k2_engine_open(&opts, &err);
+    engine = k2_engine_start(1, &err);
     for (int kind = 0; kind < K2_KIND_COUNT; kind++) {
         sources.kinds[kind].is_used = k2_schema_of(kind)->table_name != NULL;
         k2_source_columns(&sources.kinds[kind], k2_schema_of(kind), NULL, &sources.arena);
     }
-    if (!engine || !k2_views_make(engine, &sources, (1u << K2_SQL_TABLE_COUNT) - 1, &err))
+    if (!engine || !k2_engine_lock(engine, &opts, &err) ||
+        !k2_views_make(engine, &sources, (1u << K2_SQL_TABLE_COUNT) - 1, &err))
         abort();
     k2_arena_done(&sources.arena);
 }

@@ -614,3 +614,21 @@ TEST(gate_tames_numbers) {
         k2_buf_done(&json);
     }
 }
+
+/* What is read ahead follows from it: too much is read in vain, too little only later. */
+TEST(gate_guesses_tables_by_their_words) {
+    static const struct {
+        const char *sql;
+        uint32_t tables;
+    } cases[] = {
+        {"", 0},
+        {"select 'trades', E'it\\'s gaps', $$quotes$$ -- gaps\n /* quotes */ from x", 0},
+        {"from Trades", 1u << K2_SQL_TRADES},
+        {"select * from market_data.quotes q, gaps", 1u << K2_SQL_QUOTES | 1u << K2_SQL_GAPS},
+        {"select trades_finally", 0},
+        {"'unended trades", 0},
+    };
+    for (size_t i = 0; i < K2_COUNT(cases); i++)
+        if (k2_gate_guess(k2_str_of(cases[i].sql)) != cases[i].tables)
+            fail_msg("%s", cases[i].sql);
+}

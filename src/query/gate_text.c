@@ -98,6 +98,18 @@ static void skip_token(struct lexer *l) {
     }
 }
 
+uint32_t k2_gate_guess(struct k2_str sql) {
+    struct lexer l = {sql.ptr, sql.ptr + sql.len};
+    uint32_t tables = 0;
+    for (skip_blank(&l); l.at < l.end; skip_blank(&l)) {
+        const char *token = l.at;
+        skip_token(&l);
+        int id = k2_sql_table_find(K2_STR(""), k2_str_make(token, (size_t)(l.at - token)));
+        tables |= id >= 0 ? 1u << id : 0;
+    }
+    return tables;
+}
+
 static struct k2_str word_at(struct lexer *l) {
     skip_blank(l);
     struct k2_str word = {l->at, 0};

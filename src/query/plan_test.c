@@ -114,8 +114,8 @@ static const char *const cases[][2] = {
 TEST(plan_finds_conditions_that_prune) {
     struct k2_engine_opts opts = {0};
     struct k2_err err = {0};
-    struct k2_engine *engine = k2_engine_open(&opts, &err);
-    CHECK_OK(engine != NULL);
+    struct k2_engine *engine = k2_engine_start(0, &err);
+    CHECK_OK(engine && k2_engine_lock(engine, &opts, &err));
     for (size_t i = 0; i < K2_COUNT(cases); i++)
         check(engine, cases[i][0], K2_TRADE, cases[i][1]);
     check(engine, "SELECT * FROM gaps WHERE symbol = 'A'", K2_GAP, "");

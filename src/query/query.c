@@ -55,7 +55,7 @@ static bool open_engine(struct k2_query *query, bool has_out, struct k2_err *err
     struct k2_engine *engine = query->begun;
     query->begun = NULL;
     if (ok && !engine)
-        engine = k2_engine_start(opts.threads, err);
+        engine = k2_engine_start(0, err);
     ok = ok && engine && k2_engine_lock(engine, &opts, err);
     k2_buf_done(&out);
     if (!ok) {
@@ -105,32 +105,14 @@ struct k2_query *k2_query_open_with(const struct k2_query_opts *opts, const char
     return query;
 }
 
-static bool is_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* A bit for each kind of rows whose table is named by a word of sql, wherever that stands: what is
- * read for a word in a string is read in vain. */
-static uint32_t kinds_in(struct k2_str sql) {
-    uint32_t kinds = 0;
-    for (size_t at = 0; at < sql.len; at++) {
-        struct k2_str word = {sql.ptr + at, 0};
-        while (at < sql.len && is_word(sql.ptr[at])) {
-            word.len++;
-            at++;
-        }
-        int id = word.len ? k2_sql_table_find(K2_STR(""), word) : -1;
-        for (int i = 0; id >= 0 && i < k2_sql_table_of(id)->kind_count; i++)
-            kinds |= 1u << k2_sql_table_of(id)->kinds[i];
-    }
-    return kinds;
-}
-
 void k2_query_read_ahead(struct k2_lake *lake, struct k2_str sql, const atomic_bool *is_enough) {
     const char *names[K2_KIND_COUNT];
     struct k2_arena arena = {0};
-    uint32_t kinds = kinds_in(sql);
+    uint32_t tables = k2_gate_guess(sql), kinds = 0;
     int count = 0;
+    for (int id = 0; id < K2_SQL_TABLE_COUNT; id++)
+        for (int i = 0; tables & 1u << id && i < k2_sql_table_of(id)->kind_count; i++)
+            kinds |= 1u << k2_sql_table_of(id)->kinds[i];
     for (int kind = 0; kind < K2_KIND_COUNT; kind++) {
         const struct k2_schema *s = k2_schema_of((enum k2_kind)kind);
         if (kinds & 1u << kind)

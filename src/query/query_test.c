@@ -229,8 +229,8 @@ TEST(commits_show_the_snapshots) {
     struct k2_sources sources = {.commits = {{&metadata, 2000}}, .commit_count = 1};
     struct k2_engine_opts opts = {0};
     struct k2_err err = {0};
-    struct k2_engine *engine = k2_engine_open(&opts, &err);
-    CHECK_OK(engine != NULL);
+    struct k2_engine *engine = k2_engine_start(0, &err);
+    CHECK_OK(engine && k2_engine_lock(engine, &opts, &err));
     CHECK_OK(k2_views_commits(engine, &sources, &err));
     struct k2_buf out = {0};
     CHECK_OK(k2_engine_text(engine,
@@ -566,8 +566,8 @@ TEST(engine_is_locked_down) {
     const char *dir = trades_dir();
     struct k2_engine_opts opts = {.dirs = &dir, .dir_count = 1};
     struct k2_err err = {0};
-    struct k2_engine *engine = k2_engine_open(&opts, &err);
-    CHECK_OK(engine != NULL);
+    struct k2_engine *engine = k2_engine_start(0, &err);
+    CHECK_OK(engine && k2_engine_lock(engine, &opts, &err));
     for (size_t i = 0; i < K2_COUNT(refused); i++)
         if (k2_engine_exec(engine, refused[i], &err))
             fail_msg("not refused: %s", refused[i]);

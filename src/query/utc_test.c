@@ -5,10 +5,10 @@
 #include "support/test.h"
 
 static struct k2_engine *open_engine(void) {
-    struct k2_engine_opts opts = {.threads = 1};
+    struct k2_engine_opts opts = {0};
     struct k2_err err = {0};
-    struct k2_engine *engine = k2_engine_open(&opts, &err);
-    if (!engine)
+    struct k2_engine *engine = k2_engine_start(1, &err);
+    if (!engine || !k2_engine_lock(engine, &opts, &err))
         fail_msg("%s", err.msg);
     return engine;
 }
