@@ -73,31 +73,15 @@ static const struct k2_avro_field event_wire[] = {
     {K2_EVENT_RAW, K2_BINARY, K2_FIELD_PLAIN},
     {K2_EVENT_INGESTION, K2_TIMESTAMP, K2_FIELD_PLAIN},
 };
-#define WIRE(name) .fields = (name), .count = K2_COUNT(name)
-static const struct {
-    const struct k2_avro_field *fields;
-    int count;
-    /* Those whose length a row decides, -1 ends: codes of strings, and spans of the batch's text.
-     */
-    int8_t symbols[4], spans[8];
-} wires[K2_KIND_COUNT] = {
-    [K2_TRADE] = {WIRE(trade_wire),
-                  {K2_TRADE_SYMBOL, K2_TRADE_EXCHANGE, K2_TRADE_CURRENCY, -1},
-                  {K2_TRADE_ID, K2_TRADE_CONDITIONS, K2_TRADE_VENDOR_DATA, -1}},
-    [K2_QUOTE] = {WIRE(quote_wire),
-                  {K2_QUOTE_SYMBOL, K2_QUOTE_EXCHANGE, K2_QUOTE_CURRENCY, -1},
-                  {K2_QUOTE_ID, K2_QUOTE_VENDOR_DATA, -1}},
-    [K2_REFERENCE] = {WIRE(reference_wire),
-                      {K2_REFERENCE_SYMBOL, K2_REFERENCE_EXCHANGE, -1},
-                      {K2_REFERENCE_COMPANY_ID, K2_REFERENCE_COMPANY_NAME, K2_REFERENCE_ISIN,
-                       K2_REFERENCE_CURRENCY, K2_REFERENCE_VENDOR_DATA, -1}},
-    [K2_EVENT] = {WIRE(event_wire),
-                  {-1},
-                  {K2_EVENT_TYPE, K2_EVENT_SOURCE, K2_EVENT_IDENTITY, K2_EVENT_STAGE,
-                   K2_EVENT_ERROR_CODE, K2_EVENT_ERROR, K2_EVENT_RAW, -1}},
-};
 
 /* ---- encoding ---- */
+
+/* Before a loop whose count is known: no loop at all. */
+#ifdef __clang__
+#define K2_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define K2_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* Writes up to ten bytes; eight are written whatever the length, callers leave that room. */
 static inline char *put_long(char *p, int64_t value) {
@@ -159,14 +143,19 @@ static char *put_flags(char *p, uint32_t flags, const char *const *names) {
 /* Room for one value of any type but for its text: flags are the longest, all names at once. */
 enum { VALUE_BYTES = 24, FLAGS_BYTES = 160 };
 
-/* Room for a row: what all rows need, and the text of this one. */
-static size_t row_bytes(const struct k2_batch *batch, enum k2_kind kind, uint32_t row) {
-    size_t total = 64 + (size_t)wires[kind].count * VALUE_BYTES + FLAGS_BYTES;
-    for (const int8_t *c = wires[kind].symbols; *c >= 0; c++)
-        total += 2 * batch->strings->names[batch->col[*c].u32[row]].len; /* twice: message id */
-    for (const int8_t *c = wires[kind].spans; *c >= 0; c++)
-        total += batch->col[*c].span[row].len;
-    return total;
+/* Length of a value's text in a row. */
+static inline __attribute__((always_inline)) size_t text_bytes(const struct k2_batch *batch,
+                                                               struct k2_avro_field field,
+                                                               uint32_t row) {
+    const struct k2_vector *v = &batch->col[field.column];
+    switch ((enum k2_type)field.type) {
+    case K2_SYMBOL: return 2 * batch->strings->names[v->u32[row]].len; /* twice: message id */
+    case K2_STRING:
+    case K2_BINARY:
+    case K2_LIST:
+    case K2_MAP: return v->span[row].len;
+    default: return 0;
+    }
 }
 
 static inline __attribute__((always_inline)) char *put_value(char *p, const struct k2_batch *batch,
@@ -218,27 +207,6 @@ static inline __attribute__((always_inline)) char *put_field(char *p, const stru
     return is_null ? p : put_value(p, batch, field, row);
 }
 
-/* Straight code for the fields of a kind, as its table is known where this is inlined. */
-static inline __attribute__((always_inline)) char *put_fields(char *p, const struct k2_batch *batch,
-                                                              const struct k2_avro_field *fields,
-                                                              int count, uint32_t row) {
-#ifdef __clang__
-#pragma clang loop unroll(full)
-#else
-#pragma GCC unroll 16
-#endif
-    for (int i = 0; i < count; i++)
-        p = put_field(p, batch, fields[i], row);
-    return p;
-}
-
-static char *put_other(char *p, const struct k2_batch *batch, uint32_t row) {
-    const struct k2_avro_field *fields = wires[batch->schema->kind].fields;
-    for (int i = 0; i < wires[batch->schema->kind].count; i++)
-        p = put_field(p, batch, fields[i], row);
-    return p;
-}
-
 /* exchange.symbol.number where the number is known here, else empty. */
 static char *put_message_id(char *p, const struct k2_batch *batch, uint32_t row) {
     if (batch->schema->kind != K2_TRADE && batch->schema->kind != K2_QUOTE) {
@@ -272,9 +240,16 @@ static char *put_message_id(char *p, const struct k2_batch *batch, uint32_t row)
     return put_readable(p, digits + first, 20 - first);
 }
 
-void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_id,
-                    struct k2_buf *out) {
-    size_t bound = row_bytes(batch, batch->schema->kind, row);
+/* Straight code for a kind, as its fields are known where this is inlined. */
+static inline __attribute__((always_inline)) void encode_row(const struct k2_batch *batch,
+                                                             const struct k2_avro_field *fields,
+                                                             int count, uint32_t row,
+                                                             uint32_t schema_id,
+                                                             struct k2_buf *out) {
+    size_t bound = 64 + (size_t)count * VALUE_BYTES + FLAGS_BYTES;
+    K2_UNROLL
+    for (int i = 0; i < count; i++)
+        bound += text_bytes(batch, fields[i], row);
     char *start = k2_buf_reserve(out, bound), *p = start;
     uint32_t id = __builtin_bswap32(schema_id);
     *p++ = 0;
@@ -282,13 +257,25 @@ void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_
     p += 4;
     if (batch->schema->kind != K2_EVENT)
         p = put_message_id(p, batch, row);
-    switch (batch->schema->kind) {
-    case K2_TRADE: p = put_fields(p, batch, trade_wire, K2_COUNT(trade_wire), row); break;
-    case K2_QUOTE: p = put_fields(p, batch, quote_wire, K2_COUNT(quote_wire), row); break;
-    default: p = put_other(p, batch, row);
-    }
+    K2_UNROLL
+    for (int i = 0; i < count; i++)
+        p = put_field(p, batch, fields[i], row);
     out->len += (size_t)(p - start);
     K2_DCHECK((size_t)(p - start) <= bound);
+}
+
+#define WIRE(name) (name), K2_COUNT(name)
+
+void k2_avro_encode(const struct k2_batch *batch, uint32_t row, uint32_t schema_id,
+                    struct k2_buf *out) {
+    switch (batch->schema->kind) {
+    case K2_TRADE: encode_row(batch, WIRE(trade_wire), row, schema_id, out); break;
+    case K2_QUOTE: encode_row(batch, WIRE(quote_wire), row, schema_id, out); break;
+    case K2_REFERENCE: encode_row(batch, WIRE(reference_wire), row, schema_id, out); break;
+    default:
+        K2_ASSERT(batch->schema->kind == K2_EVENT);
+        encode_row(batch, WIRE(event_wire), row, schema_id, out);
+    }
 }
 
 bool k2_avro_unframe(struct k2_str value, uint32_t *ret_schema_id, struct k2_str *ret_body) {
@@ -302,6 +289,13 @@ bool k2_avro_unframe(struct k2_str value, uint32_t *ret_schema_id, struct k2_str
 }
 
 const struct k2_avro_field *k2_avro_wire(enum k2_kind kind, int *ret_count) {
+    static const struct {
+        const struct k2_avro_field *fields;
+        int count;
+    } wires[K2_KIND_COUNT] = {[K2_TRADE] = {WIRE(trade_wire)},
+                              [K2_QUOTE] = {WIRE(quote_wire)},
+                              [K2_REFERENCE] = {WIRE(reference_wire)},
+                              [K2_EVENT] = {WIRE(event_wire)}};
     *ret_count = wires[kind].count;
     return wires[kind].fields;
 }
